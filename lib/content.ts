@@ -1,0 +1,184 @@
+/**
+ * What can be written, as bytes: at once where it is in memory, else block by block in constant
+ * memory. What is no content is refused before anything is touched.
+ */
+
+import { SourceError } from "./errors.ts";
+import { settle, type Steps } from "./steps.ts";
+
+/** A piece of content: text is written as UTF-8, a view with the bytes that it shows. */
+export type Chunk = string | ArrayBufferView | ArrayBuffer;
+
+/** Content of the synchronous functions. */
+export type SyncContent = Chunk | Iterable<Chunk>;
+
+/** Content of the asynchronous functions. */
+export type Content =
+  | SyncContent
+  | Blob
+  | ReadableStream<Chunk>
+  | AsyncIterable<Chunk>;
+
+/** Content on its way: whole in memory, or in chunks. */
+export type Source =
+  | { whole: Uint8Array }
+  | { whole: undefined; size: number | undefined; chunks: Chunks };
+
+type Chunks = Iterator<Chunk> | AsyncIterator<Chunk>;
+
+const KINDS = "a string, bytes or an iterable of them";
+const ASYNC_KINDS = `${KINDS}, a Blob, a ReadableStream or an async iterable`;
+
+/** Content of an asynchronous function as a source. */
+export function asyncSource(content: Content): Source {
+  if (content instanceof Blob) {
+    return {
+      whole: undefined,
+      size: content.size,
+      chunks: iterate(content.stream()),
+    };
+  }
+  if (
+    typeof content === "object" && content !== null &&
+    Symbol.asyncIterator in content
+  ) {
+    return { whole: undefined, size: undefined, chunks: iterate(content) };
+  }
+  return source(content as SyncContent, ASYNC_KINDS);
+}
+
+/** Content of a synchronous function as a source. */
+export function syncSource(content: SyncContent): Source {
+  return source(content, KINDS);
+}
+
+function source(content: SyncContent, kinds: string): Source {
+  if (isChunk(content)) return { whole: toBytes(content) };
+  if (
+    typeof content === "object" && content !== null &&
+    Symbol.iterator in content
+  ) {
+    const chunks = content[Symbol.iterator]();
+    return { whole: undefined, size: undefined, chunks };
+  }
+  const hint = (content as unknown) instanceof Promise ? "a promise: await it first" : content;
+  throw new TypeError(`the content must be ${kinds}, not ${nameOf(hint)}`);
+}
+
+function iterate(chunks: AsyncIterable<Chunk>): AsyncIterator<Chunk> {
+  return chunks[Symbol.asyncIterator]();
+}
+
+/** Whether a value is text or bytes. */
+export function isChunk(value: unknown): value is Chunk {
+  return typeof value === "string" || ArrayBuffer.isView(value) ||
+    value instanceof ArrayBuffer;
+}
+
+/** Text or bytes as bytes: those of a view, not those of its whole buffer; shared memory copied. */
+function toBytes(chunk: Chunk): Uint8Array {
+  if (typeof chunk === "string") {
+    if (!chunk.isWellFormed()) {
+      throw new TypeError("the text contains a lone surrogate");
+    }
+    return new TextEncoder().encode(chunk);
+  }
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  const bytes = new Uint8Array(
+    chunk.buffer,
+    chunk.byteOffset,
+    chunk.byteLength,
+  );
+  // The runtimes refuse to write memory that another thread may be changing.
+  return chunk.buffer instanceof ArrayBuffer ? bytes : bytes.slice();
+}
+
+/** Chunks become bytes one by one; a character that two strings share is put together. */
+export class ChunkEncoder {
+  #half = "";
+
+  /** The bytes of a chunk; a `TypeError` if it is none. */
+  encode(chunk: unknown): Uint8Array {
+    if (!isChunk(chunk)) {
+      throw new TypeError(
+        `a chunk must be a string or bytes, not ${nameOf(chunk)}`,
+      );
+    }
+    if (typeof chunk !== "string") {
+      this.end();
+      return toBytes(chunk);
+    }
+    const text = this.#half + chunk;
+    const cut = /[\ud800-\udbff]$/.test(text) ? text.length - 1 : text.length;
+    const bytes = toBytes(text.slice(0, cut));
+    this.#half = text.slice(cut);
+    return bytes;
+  }
+
+  /** Makes sure that no half of a character is left. */
+  end(): void {
+    if (this.#half !== "") {
+      throw new TypeError("the text contains a lone surrogate");
+    }
+  }
+}
+
+/** The next chunk's bytes, or nothing at the end. Every failure in here is the source's. */
+export function* nextBytes(
+  chunks: Chunks,
+  encoder: ChunkEncoder,
+  signal: AbortSignal | undefined,
+): Steps<Uint8Array | undefined> {
+  let next: IteratorResult<Chunk>;
+  try {
+    const answer = chunks.next();
+    next = yield* settle(
+      "then" in answer ? unlessAborted(answer, signal) : answer,
+    );
+    if (next.done) encoder.end();
+    else return encoder.encode(next.value);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new SourceError(error);
+  }
+  return undefined;
+}
+
+/** Tells a source that nobody reads it to its end. */
+export function* cancel(
+  chunks: Chunks,
+  signal: AbortSignal | undefined,
+): Steps<void> {
+  // As in a `for` loop that is left by an error: that error matters, the source's own does not.
+  const ignore = (): void => {};
+  try {
+    const answer = chunks.return?.();
+    if (!(answer instanceof Promise)) return;
+    // A source that is being waited for does not answer before it has gone on.
+    if (signal?.aborted) answer.catch(ignore);
+    else yield* settle(answer.then(ignore, ignore));
+  } catch {
+    ignore();
+  }
+}
+
+/** A promise that an abort overtakes. `Promise.race` would keep each of them alive with the signal. */
+function unlessAborted<T>(
+  answer: PromiseLike<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const promise = Promise.resolve(answer);
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function nameOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value === null || typeof value !== "object") return String(value);
+  return `a ${value.constructor?.name ?? "object"}`;
+}

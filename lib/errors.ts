@@ -1,0 +1,271 @@
+/**
+ * The one error class of Untorn, and its words: what failed, on which path, what stands now, what to
+ * do. Mistakes in a call are `TypeError` or `RangeError` instead, before anything is touched.
+ */
+
+import { dirname } from "node:path";
+import { missingFlags } from "./os/mod.ts";
+import { OsError } from "./os/errno.ts";
+
+/**
+ * What stands after a failure: `"unchanged"`: the old version (or still nothing); `"replaced"`: the
+ * new version, though its durability could not be confirmed; `"unknown"`: one of the two, whole.
+ */
+export type Outcome = "unchanged" | "replaced" | "unknown";
+
+/** The facts of an {@link UntornError}. */
+export interface UntornErrorInit {
+  /** See {@link UntornError.code}. */
+  code: string;
+  /** See {@link UntornError.operation}. */
+  operation: string;
+  /** See {@link UntornError.path}. */
+  path: string;
+  /** See {@link UntornError.target}. */
+  target: string;
+  /** See {@link UntornError.outcome}. */
+  outcome: Outcome;
+  /** See `Error.cause`. */
+  cause?: unknown;
+}
+
+/**
+ * An operation that failed. Test for it by `name` and `code` rather than `instanceof`, which fails
+ * between two copies of a module (one imported by URL, one bundled).
+ *
+ * @example What to do depends on the outcome
+ * ```ts
+ * import { atomicWrite, type UntornError } from "@untorn/untorn";
+ *
+ * try {
+ *   await atomicWrite("/no/such/place", "text", { createParents: false });
+ * } catch (error) {
+ *   const { name, code, outcome } = error as UntornError;
+ *   if (name !== "UntornError" || code !== "ENOENT" || outcome !== "unchanged") throw error;
+ * }
+ * ```
+ */
+export class UntornError extends Error {
+  /** Always `"UntornError"`. */
+  override readonly name = "UntornError";
+  /**
+   * The errno name (`ENOSPC`, `EACCES`, …), or `ERR_PERMISSION` (the runtime refused), `ERR_SOURCE`
+   * (the content's source failed: see `cause`), `ERR_UNSUPPORTED`, `ERR_LOCKED`.
+   */
+  readonly code: string;
+  /** What was being done, as a verb: `"write"`. */
+  readonly operation: string;
+  /** The path whose system call failed: the target, its directory, a temporary file. */
+  readonly path: string;
+  /** The path that the operation was about, as it was given. */
+  readonly target: string;
+  /** What stands now. */
+  readonly outcome: Outcome;
+
+  /** Made by Untorn; `message` is built from the rest by {@link describe}. */
+  constructor(message: string, init: UntornErrorInit) {
+    super(message, { cause: init.cause });
+    this.code = init.code;
+    this.operation = init.operation;
+    this.path = init.path;
+    this.target = init.target;
+    this.outcome = init.outcome;
+  }
+}
+
+/** A failure of the source of the content, on its way to become an {@link UntornError}. */
+export class SourceError extends Error {
+  /** Keeps the source's own error as `cause`. */
+  constructor(cause: unknown) {
+    super("the source failed", { cause });
+  }
+}
+
+/** A refusal of Untorn's own, on its way to become an {@link UntornError}. */
+export class Refusal extends Error {
+  /** The error's code. */
+  readonly code: string;
+  /** The path that is refused. */
+  readonly path: string;
+
+  /** `text` says why and what to do. */
+  constructor(code: string, path: string, text: string) {
+    super(text);
+    this.code = code;
+    this.path = path;
+  }
+}
+
+/** What an operation knows of its failure. */
+export interface Failure {
+  operation: string;
+  target: string;
+  outcome: Outcome;
+  /** Whether there was an old version. */
+  existed: boolean;
+  /** The path of calls that take a handle: their errors name none. */
+  path: string;
+  /** Temporary files that could not be removed. */
+  leftover?: string | undefined;
+}
+
+/**
+ * The error that the caller sees. What is neither the system's nor a source's (an abort's reason, a
+ * callback's own error) stays as it is, unless there is a leftover to tell of.
+ */
+export function describe(error: unknown, failure: Failure): unknown {
+  const found = explain(error, failure);
+  if (found === undefined) {
+    if (failure.leftover === undefined) return error;
+    return build(
+      "ERR_SOURCE",
+      `the call was ended early (${text(error)})`,
+      "",
+      error,
+      failure,
+    );
+  }
+  return build(
+    found.code,
+    found.what,
+    found.advice,
+    found.cause,
+    failure,
+    found.path,
+  );
+}
+
+interface Explanation {
+  code: string;
+  what: string;
+  advice: string;
+  path?: string | undefined;
+  cause?: unknown;
+}
+
+function explain(error: unknown, failure: Failure): Explanation | undefined {
+  if (error instanceof SourceError) {
+    const what = `its source failed: ${text(error.cause)}`;
+    return { code: "ERR_SOURCE", what, advice: "", cause: error.cause };
+  }
+  if (error instanceof Refusal) {
+    return {
+      code: error.code,
+      what: error.message,
+      advice: "",
+      path: error.path,
+    };
+  }
+  if (!(error instanceof OsError)) return undefined;
+  const { code, path, cause = error } = error;
+  if (code === "ERR_PERMISSION") {
+    return { code, path, cause, ...permission(error, failure) };
+  }
+  const [what, advice = ""] = WORDS[code] ?? [`${error.call} failed`];
+  return { code, what: `${what} (${code})`, advice, path, cause };
+}
+
+function build(
+  code: string,
+  what: string,
+  advice: string,
+  cause: unknown,
+  { operation, target, outcome, existed, path, leftover }: Failure,
+  failed: string = path,
+): UntornError {
+  const parts = [
+    `cannot ${operation} ${JSON.stringify(target)}: ${what}`,
+    stands(outcome, existed),
+  ];
+  if (leftover !== undefined) {
+    parts.push(`${JSON.stringify(leftover)} could not be removed`);
+  }
+  if (advice !== "") parts.push(advice);
+  return new UntornError(parts.join("; "), {
+    code,
+    operation,
+    path: failed,
+    target,
+    outcome,
+    cause,
+  });
+}
+
+function stands(outcome: Outcome, existed: boolean): string {
+  if (outcome === "replaced") {
+    return "the new version is in place, but may not survive a power cut";
+  }
+  if (outcome === "unknown") {
+    return "either version may be in place, whole: read it to know";
+  }
+  return existed ? "the old version is unchanged" : "nothing was changed";
+}
+
+/** The directory a refused call needs, and the flags that are missing for it. */
+function permission(
+  error: OsError,
+  { target }: Failure,
+): { what: string; advice: string } {
+  const dir = error.call === "openDir" || error.call === "mkdir"
+    ? error.path ?? "."
+    : dirname(error.path ?? ".");
+  const flags = missingFlags(dir);
+  const what = `permission for ${JSON.stringify(error.path ?? dir)} was refused`;
+  if (flags.length === 0) {
+    return { what, advice: `the runtime says: ${text(error.cause)}` };
+  }
+  const why = error.call === "openDir"
+    ? "the directory is synced, so that what is created in it survives a power cut"
+    : `a temporary sibling is created beside ${target}`;
+  return { what, advice: `run again with ${flags.join(" ")} (${why})` };
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What an errno says, and what to do about it. */
+const WORDS: Record<string, [what: string, advice?: string]> = {
+  EACCES: ["access denied", "it needs write permission on the directory"],
+  EBUSY: ["it is in use"],
+  EDQUOT: ["the disk quota is used up", "free some space, then try again"],
+  EEXIST: [
+    "it exists already",
+    "allow it to be replaced (overwrite), or choose another name",
+  ],
+  EFBIG: ["the file is too large for this file system or its limit"],
+  EINVAL: ["the file system does not take this call or name"],
+  EIO: [
+    "the device reported an input/output error",
+    "check the device before trying again",
+  ],
+  EISDIR: ["it is a directory", "name a file in it"],
+  ELOOP: ["too many symbolic links"],
+  EMFILE: [
+    "this process has too many open files",
+    "close some, then try again",
+  ],
+  EMLINK: ["the file has too many links"],
+  ENAMETOOLONG: ["the name is too long"],
+  ENFILE: ["the system has too many open files", "try again later"],
+  ENOENT: [
+    "its directory does not exist",
+    "create the directory first, or allow it (createParents)",
+  ],
+  ENOLCK: ["no locks available"],
+  ENOMEM: ["out of memory"],
+  ENOSPC: ["no space left on device", "free some space, then try again"],
+  ENOTCONN: ["the file server is not connected", "try again when it is back"],
+  ENOTDIR: ["a part of its path is not a directory"],
+  EPERM: [
+    "operation not permitted",
+    "it may be immutable, or in a directory that is",
+  ],
+  EROFS: ["the file system is read-only"],
+  ESTALE: [
+    "the file handle is stale: the file was replaced meanwhile",
+    "try again",
+  ],
+  ETXTBSY: ["it is a program that is running"],
+  EXDEV: ["it is on another file system"],
+};

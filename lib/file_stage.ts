@@ -1,0 +1,276 @@
+/**
+ * The protocol of one file, and the only place that knows it:
+ *
+ *     create exclusively → write → owner, mode → fsync → close → rename → fsync the directory
+ *
+ * A reader sees the old version or the new one. Whatever fails before the rename leaves the target as
+ * it was and nothing beside it; what fails after it is told apart by the error's outcome.
+ */
+
+import { Comparison, trySync } from "./comparison.ts";
+import { describe, type Outcome, Refusal } from "./errors.ts";
+import { applyMetadata, modeWhileStaged } from "./metadata.ts";
+import { newToken, stagedFileName } from "./names.ts";
+import type { Durability, FileSettings } from "./options.ts";
+import { OsError } from "./os/errno.ts";
+import type { Handle, Os } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import type { Steps } from "./steps.ts";
+import { findTarget, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
+
+/** What a write has done. */
+export interface WriteResult {
+  /** The path, as it was given. */
+  path: string;
+  /** The size of the content, in bytes. */
+  bytes: number;
+  /** Whether the file was replaced or created; false only with `ifChanged`. */
+  changed: boolean;
+  /**
+   * What has been made sure of: what was asked for, or less where the system can't sync a directory
+   * (`"file"`) or an unchanged file (`"none"`).
+   */
+  durability: Durability;
+}
+
+/** More than this in one call is an error in Node; write(2) takes no more than 2 GiB either. */
+const MOST_AT_ONCE = 2 ** 30;
+
+/** A file's new version on its way: find, create, write, then commit or fail or discard. */
+export class FileStage {
+  readonly #os: Os;
+  readonly #given: string;
+  readonly #settings: FileSettings;
+  readonly #dirs: NewDirs = { made: [], parents: [] };
+  #target: Target | undefined;
+  #comparison: Comparison | undefined;
+  /** The temporary file, as long as it has that name. */
+  #temp: string | undefined;
+  /** What is open: the temporary file, a directory to be synced. */
+  #file: Handle | undefined;
+  #dir: Handle | undefined;
+  #bytes = 0;
+  /** `"unknown"` from just before the rename until it is known whether it happened. */
+  #outcome: Outcome = "unchanged";
+
+  constructor(os: Os, given: string, settings: FileSettings) {
+    this.#os = os;
+    this.#given = given;
+    this.#settings = settings;
+  }
+
+  /** Looks at the target; with `ifChanged`, what is written is compared with it from here on. */
+  *find(size?: number): Steps<void> {
+    const { ifChanged, mode, signal } = this.#settings;
+    signal?.throwIfAborted();
+    this.#target = yield* findTarget(this.#os, this.#given, this.#settings);
+    const { path, stat } = this.#target;
+    if (!ifChanged || stat === undefined || (size ?? stat.size) !== stat.size) {
+      return;
+    }
+    if (mode !== undefined && mode !== stat.mode) return;
+    this.#comparison = new Comparison(this.#os, yield* this.#os.open(path));
+  }
+
+  /** Whether the target holds just these bytes. */
+  *holds(content: Uint8Array): Steps<boolean> {
+    if (this.#comparison === undefined) return false;
+    yield* this.#comparison.feed(content, this.#settings.signal);
+    this.#bytes = content.length;
+    return yield* this.#comparison.isWhole();
+  }
+
+  /** Creates the temporary file. */
+  *create(): Steps<void> {
+    const { dir, name, stat } = this.#target!;
+    const mode = modeWhileStaged(this.#settings, stat);
+    this.#bytes = 0;
+    for (let tries = 1;; tries++) {
+      const temp = inside(dir, stagedFileName(name, newToken()));
+      try {
+        this.#file = yield* this.#os.create(temp, mode);
+        this.#temp = temp;
+        return;
+      } catch (error) {
+        if (!(error instanceof OsError) || tries === 10) throw error;
+        const missing = error.code === "ENOENT" && this.#settings.createParents;
+        // A file of that name is another's; a directory may be removed again by who made it.
+        if (missing) yield* makeDirs(this.#os, dir, this.#dirs);
+        else if (error.code !== "EEXIST") throw error;
+      }
+    }
+  }
+
+  /** Writes bytes, all of them. */
+  *write(bytes: Uint8Array): Steps<void> {
+    if (this.#comparison !== undefined) {
+      yield* this.#comparison.feed(bytes, this.#settings.signal);
+    }
+    for (let rest = bytes; rest.length > 0;) {
+      const count = yield* this.#os.write(
+        this.#file!,
+        rest.subarray(0, MOST_AT_ONCE),
+      );
+      if (count === 0) throw new OsError("EIO", "write", this.#temp);
+      rest = rest.subarray(count);
+    }
+    this.#bytes += bytes.length;
+  }
+
+  /** Makes what was written the new version. */
+  *commit(): Steps<WriteResult> {
+    const { durability, overwrite, signal } = this.#settings;
+    const { dir, stat } = this.#target!;
+    const os = this.#os;
+    if (this.#comparison !== undefined && (yield* this.#comparison.isWhole())) {
+      return yield* this.keep();
+    }
+    yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
+    if (durability !== "none") yield* os.fsync(this.#file!);
+    yield* this.#closeFile();
+    // Opened before the rename: a directory that can't be opened is no reason to have replaced.
+    if (durability === "full") yield* this.#openDir(dir);
+    signal?.throwIfAborted();
+    yield* overwrite ? this.#rename() : this.#link();
+    return this.#result(
+      true,
+      durability === "full" ? yield* this.#syncDir() : durability,
+    );
+  }
+
+  /** Leaves the target, which has the same bytes already, as it is, but syncs it. */
+  *keep(): Steps<WriteResult> {
+    const comparison = this.#comparison!;
+    let { durability } = this.#settings;
+    yield* this.#closeFile();
+    yield* this.#unlink();
+    if (durability !== "none" && !(yield* comparison.sync())) {
+      durability = "none";
+    }
+    yield* comparison.close();
+    if (durability === "full") {
+      yield* this.#openDir(this.#target!.dir);
+      durability = yield* this.#syncDir();
+    }
+    return this.#result(false, durability);
+  }
+
+  /** Undoes what was staged, and puts into the caller's words what went wrong. */
+  *fail(error: unknown): Steps<unknown> {
+    const temp = this.#temp;
+    const path = temp ?? this.#target?.path ?? this.#given;
+    const left = yield* this.discard();
+    // A rename that failed has not happened if what it was to move was still there.
+    const renamed = this.#settings.overwrite && this.#outcome === "unknown";
+    if (renamed && left === undefined) this.#outcome = "unchanged";
+    return describe(error, {
+      operation: "write",
+      target: this.#given,
+      outcome: this.#outcome,
+      existed: this.#target?.stat !== undefined,
+      path,
+      leftover: left === undefined || left.code === "ENOENT" ? undefined : temp,
+    });
+  }
+
+  /** Closes and removes all that was staged; returns what kept the temporary file from going. */
+  *discard(): Steps<OsError | undefined> {
+    const close = [
+      this.#closeFile(),
+      this.#closeDir(),
+      this.#comparison?.close(),
+    ];
+    // What is closed here is not wanted any more, so its last error says nothing.
+    for (const steps of close) if (steps !== undefined) yield* caught(steps);
+    const left = yield* caught(this.#unlink());
+    yield* removeDirs(this.#os, this.#dirs);
+    return left;
+  }
+
+  *#rename(): Steps<void> {
+    this.#outcome = "unknown";
+    yield* this.#os.rename(this.#temp!, this.#target!.path);
+    this.#replaced();
+    this.#temp = undefined;
+  }
+
+  /** A link, unlike a rename, fails if the path exists: link(2), EEXIST. */
+  *#link(): Steps<void> {
+    const { path } = this.#target!;
+    this.#outcome = "unknown";
+    const error = yield* caught(this.#os.link(this.#temp!, path));
+    // Over NFS a link may have been made though the call failed: open(2), on O_EXCL.
+    if (
+      error !== undefined && (yield* this.#os.lstat(this.#temp!)).links !== 2
+    ) {
+      this.#outcome = "unchanged";
+      if (!NO_LINK.includes(error.code)) throw error;
+      const why =
+        `the file system refused a hard link (${error.code}), which it takes to create a ` +
+        `file and never replace one; use another directory, or allow it to be replaced (overwrite)`;
+      throw new Refusal("ERR_UNSUPPORTED", path, why);
+    }
+    this.#replaced();
+    yield* this.#unlink();
+  }
+
+  #replaced(): void {
+    this.#outcome = "replaced";
+    this.#dirs.made = [];
+  }
+
+  /** Opens the directory to sync it later, after having synced the new ones above it. */
+  *#openDir(dir: string): Steps<void> {
+    for (const parent of this.#dirs.parents) {
+      this.#dir = yield* this.#os.openDir(parent);
+      yield* this.#syncDir();
+    }
+    this.#dir = yield* this.#os.openDir(dir);
+  }
+
+  *#syncDir(): Steps<Durability> {
+    if (this.#dir === undefined || !(yield* trySync(this.#os, this.#dir))) {
+      return "file";
+    }
+    yield* this.#closeDir();
+    return "full";
+  }
+
+  *#unlink(): Steps<void> {
+    if (this.#temp === undefined) return;
+    yield* this.#os.unlink(this.#temp);
+    this.#temp = undefined;
+  }
+
+  // A handle is forgotten before it is closed: closed twice, it could be another's by then.
+
+  *#closeFile(): Steps<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    if (file !== undefined) yield* this.#os.close(file);
+  }
+
+  *#closeDir(): Steps<void> {
+    const dir = this.#dir;
+    this.#dir = undefined;
+    if (dir !== undefined) yield* this.#os.close(dir);
+  }
+
+  #result(changed: boolean, durability: Durability): WriteResult {
+    return { path: this.#given, bytes: this.#bytes, changed, durability };
+  }
+}
+
+/** Runs steps and returns the system's error that ended them, if one did. */
+function* caught(steps: Steps<void>): Steps<OsError | undefined> {
+  try {
+    yield* steps;
+    return undefined;
+  } catch (error) {
+    if (error instanceof OsError) return error;
+    throw error;
+  }
+}
+
+/** What a file system without hard links answers: link(2). */
+const NO_LINK = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];

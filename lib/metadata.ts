@@ -1,0 +1,110 @@
+/**
+ * Mode and owner of a new version: those of the old one as far as the system allows, and at no time,
+ * not even while it is staged, open to anyone whom the old one kept out.
+ */
+
+import type { FileSettings } from "./options.ts";
+import { OsError } from "./os/errno.ts";
+import type { Handle, Os, Stat } from "./os/port.ts";
+import type { Steps } from "./steps.ts";
+
+const SET_ID = 0o6000;
+
+/** The mode to create the temporary file with; the umask may take more away. */
+export function modeWhileStaged(
+  settings: FileSettings,
+  old: Stat | undefined,
+): number {
+  const mode = wantedMode(settings, old);
+  if (mode === undefined) return 0o666;
+  // Its group may not be the old one's yet: until it is, nobody gets more by the group's bits than by
+  // the others', or the other way round.
+  const both = mode & (mode >> 3) & 0o007;
+  const narrow = (mode & 0o700) | (both << 3) | both;
+  // What will be changed later must be open to its owner until then.
+  return narrow === mode ? narrow : narrow | 0o600;
+}
+
+/** Gives the written file its owner and mode. One look at it often shows that it has them. */
+export function* applyMetadata(
+  os: Os,
+  file: Handle,
+  path: string,
+  settings: FileSettings,
+  old: Stat | undefined,
+): Steps<void> {
+  const wanted = wantedMode(settings, old);
+  const owner = settings.keepOwner ? old : undefined;
+  if (wanted === undefined && owner === undefined) return;
+  let now = yield* os.fstat(file);
+  if (owner !== undefined && !sameOwner(now, owner)) {
+    yield* giveTo(os, file, path, now, owner);
+    // A change of owner may have cleared bits of the mode, as it should: chown(2).
+    now = yield* os.fstat(file);
+  }
+  if (wanted === undefined) return;
+  const mode = settings.mode === undefined ? modeFor(now, old!) : wanted;
+  if (mode !== now.mode) yield* os.chmod(file, path, mode);
+}
+
+function wantedMode(
+  settings: FileSettings,
+  old: Stat | undefined,
+): number | undefined {
+  return settings.mode ?? (settings.keepMode ? old?.mode : undefined);
+}
+
+function sameOwner(one: Stat, other: Stat): boolean {
+  return one.uid === other.uid && one.gid === other.gid;
+}
+
+/** Owner and group, or the group alone, or neither: as the system allows. */
+function* giveTo(
+  os: Os,
+  file: Handle,
+  path: string,
+  now: Stat,
+  owner: Stat,
+): Steps<void> {
+  if (yield* tryChown(os, file, path, owner.uid, owner.gid)) return;
+  if (now.gid !== owner.gid) {
+    yield* tryChown(os, file, path, now.uid, owner.gid);
+  }
+}
+
+function* tryChown(
+  os: Os,
+  file: Handle,
+  path: string,
+  uid: number,
+  gid: number,
+): Steps<boolean> {
+  try {
+    yield* os.chown(file, path, uid, gid);
+    return true;
+  } catch (error) {
+    if (error instanceof OsError && NOT_ALLOWED.includes(error.code)) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** Not the owner's or root's to do, not mapped in this namespace, or not known to the file system. */
+const NOT_ALLOWED = [
+  "EPERM",
+  "EACCES",
+  "EINVAL",
+  "ENOSYS",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+];
+
+/** The old mode, for a file that may have another owner or group than the old one. */
+function modeFor(now: Stat, old: Stat): number {
+  let mode = old.mode;
+  if (!sameOwner(now, old)) mode &= ~SET_ID;
+  // Another group gets no more than the others have, as Vim does it (buf_write).
+  if (now.gid !== old.gid) mode &= ~0o070 | ((mode & 0o007) << 3);
+  return mode;
+}

@@ -1,0 +1,34 @@
+/**
+ * Makes every name that Untorn puts on a disk. Each is a sibling of its target, so that no rename
+ * crosses a file system, and fits into the 255 bytes that file systems allow.
+ */
+
+/** What a name may take on the file systems of our time, in bytes: `NAME_MAX`, limits.h. */
+const NAME_BYTES = 255;
+
+/** `.{name}.{12 hex}.tmp`: a file being staged for `name`. */
+export function stagedFileName(name: string, token: string): string {
+  return `.${fit(name, NAME_BYTES - token.length - "...tmp".length)}.${token}.tmp`;
+}
+
+/** Twelve hexadecimal digits that no other process has. */
+export function newToken(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
+}
+
+/** A name of at most `limit` bytes: itself, or its start and a hash of the whole. */
+function fit(name: string, limit: number): string {
+  // A UTF-16 unit takes three bytes at most, so that most names need no encoding to be measured.
+  if (name.length * 3 <= limit) return name;
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length <= limit) return name;
+  const { createHash } = process.getBuiltinModule("node:crypto");
+  const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
+  let end = limit - hash.length - 1;
+  // Not within a character: the bytes after the first of one are 10xxxxxx.
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return `${new TextDecoder().decode(bytes.subarray(0, end))}~${hash}`;
+}

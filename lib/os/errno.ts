@@ -1,0 +1,88 @@
+/**
+ * Every error of the runtimes, in one shape: an {@link OsError} whose code is the errno name, also
+ * where a runtime gives a number only (EDQUOT, ESTALE, ENOLCK, EMLINK on some), or whose code is
+ * `ERR_PERMISSION` where the runtime itself refused. Interrupted calls are made again.
+ */
+
+/** A system call that failed. */
+export class OsError extends Error {
+  override readonly name = "OsError";
+  /** The errno name, or `ERR_PERMISSION`. */
+  readonly code: string;
+  /** The port's name of the call. */
+  readonly call: string;
+  /** The path it was given, if it takes one. */
+  readonly path: string | undefined;
+
+  constructor(code: string, call: string, path?: string, cause?: unknown) {
+    super(`${call}: ${code}${path === undefined ? "" : ` (${path})`}`, {
+      cause,
+    });
+    this.code = code;
+    this.call = call;
+    this.path = path;
+  }
+}
+
+/** Makes a call's errors `OsError`s, and makes it again as long as it is interrupted. */
+export function guard<Args extends unknown[], T>(
+  name: string,
+  call: (...args: Args) => T | Promise<T>,
+): (...args: Args) => T | Promise<T> {
+  // An interrupted close has closed: close(2), "Dealing with error returns from close()".
+  const again = (error: unknown): boolean =>
+    error instanceof OsError && error.code === "EINTR" && name !== "close";
+  const attempt = (...args: Args): T | Promise<T> => {
+    for (;;) {
+      try {
+        const answer = call(...args);
+        if (!(answer instanceof Promise)) return answer;
+        return answer.catch((raw) => {
+          const error = osError(raw, name, args);
+          if (again(error)) return attempt(...args);
+          throw error;
+        });
+      } catch (raw) {
+        const error = osError(raw, name, args);
+        if (!again(error)) throw error;
+      }
+    }
+  };
+  return attempt;
+}
+
+/** The error as an `OsError`; unchanged if it is none of the system's (a mistake in a program). */
+function osError(raw: unknown, call: string, args: unknown[]): unknown {
+  if (raw instanceof OsError || !(raw instanceof Error)) return raw;
+  const code = errnoName(raw as RuntimeError);
+  const path = args.find((arg) => typeof arg === "string");
+  return code === undefined ? raw : new OsError(code, call, path, raw);
+}
+
+/** What the runtimes put on their errors: each some of it, none all. */
+type RuntimeError = Error & { code?: unknown; errno?: unknown };
+
+/** The runtimes' own refusals, by name (Deno) and by code (Node's `--permission`). */
+const REFUSED: readonly unknown[] = ["NotCapable", "ERR_ACCESS_DENIED"];
+
+/** Errno names that `node:os` has no constant for, with Linux's numbers (asm-generic/errno.h). */
+const LINUX_ONLY: Record<number, string> = { 117: "EUCLEAN", 121: "EREMOTEIO" };
+
+function errnoName(error: RuntimeError): string | undefined {
+  if (REFUSED.includes(error.name) || REFUSED.includes(error.code)) {
+    return "ERR_PERMISSION";
+  }
+  if (typeof error.code === "string" && /^E[A-Z0-9]+$/.test(error.code)) {
+    return error.code;
+  }
+  const number = typeof error.errno === "number"
+    ? Math.abs(error.errno)
+    : Number(/\(os error (\d+)\)/.exec(error.message)?.[1] ?? 0);
+  if (number === 0) return error.name === "Interrupted" ? "EINTR" : undefined;
+  const known = process.getBuiltinModule("node:os").constants.errno as Record<
+    string,
+    number
+  >;
+  const name = Object.keys(known).find((key) => known[key] === number);
+  return name ?? LINUX_ONLY[number] ?? `E${number}`;
+}

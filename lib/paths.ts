@@ -1,0 +1,47 @@
+/**
+ * Paths as callers give them: checked, taken apart and put together again without being normalised.
+ * `a/link/../b` means what the system says it means, which is not `a/b` where `link` is a link.
+ */
+
+import { basename, dirname, sep } from "node:path";
+
+/** The path as a string; a mistake in it is a `TypeError`. */
+export function toPath(path: string | URL): string {
+  if (path instanceof URL) {
+    if (path.protocol !== "file:") {
+      throw new TypeError(`the path must be a file: URL, not ${path.protocol}`);
+    }
+    path = process.getBuiltinModule("node:url").fileURLToPath(path);
+  }
+  if (typeof path !== "string") {
+    throw new TypeError(
+      `the path must be a string or a URL, not ${typeof path}`,
+    );
+  }
+  if (path === "") throw new TypeError("the path must not be empty");
+  if (path.includes("\0")) {
+    throw new TypeError(
+      `the path ${JSON.stringify(path)} contains a NUL character`,
+    );
+  }
+  if (!path.isWellFormed()) {
+    throw new TypeError(
+      `the path ${JSON.stringify(path)} contains a lone surrogate`,
+    );
+  }
+  return path;
+}
+
+/** A path's directory and last name; the name is empty if the path can only be a directory. */
+export function split(path: string): { dir: string; name: string } {
+  const name = path.endsWith("/") || path.endsWith(sep) ? "" : basename(path);
+  return {
+    dir: dirname(path),
+    name: name === "." || name === ".." ? "" : name,
+  };
+}
+
+/** The path of `name` in `dir`. */
+export function inside(dir: string, name: string): string {
+  return dir.endsWith("/") || dir.endsWith(sep) ? dir + name : dir + sep + name;
+}

@@ -1,0 +1,202 @@
+/**
+ * One file, written piece by piece and then put in place, or not, as the caller decides.
+ */
+
+import { BlockWriter } from "./block_writer.ts";
+import { type Chunk, ChunkEncoder } from "./content.ts";
+import { describe } from "./errors.ts";
+import { FileStage, type WriteResult } from "./file_stage.ts";
+import { type FileOptions, type FileSettings, fileSettings } from "./options.ts";
+import { systemCalls } from "./os/mod.ts";
+import type { Os } from "./os/port.ts";
+import { toPath } from "./paths.ts";
+import { runAsync, runSync, type Steps } from "./steps.ts";
+
+/**
+ * Starts a new version of a file. It is written to a hidden file beside the target, and becomes the
+ * target's content with `commit()`; without that, or when the process dies, the target stays as it is.
+ * Otherwise the same as {@link atomicWrite}, options and permissions included.
+ *
+ * @param path The file. Missing directories above it are created.
+ * @param options What differs from the defaults.
+ * @returns The new version, to be committed or discarded.
+ * @throws {TypeError | RangeError} For a mistake in the call; nothing was touched.
+ * @throws {UntornError} When it failed; nothing was changed.
+ *
+ * @example A download that appears when it is whole
+ * ```ts
+ * import { stageFile } from "@untorn/untorn";
+ * import { mkdtemp, readFile, rm } from "node:fs/promises";
+ *
+ * const dir = await mkdtemp("untorn-example-");
+ * const staged = await stageFile(`${dir}/page.html`);
+ * try {
+ *   await new Response("<p>hello").body!.pipeTo(staged.writable);
+ *   await staged.commit();
+ * } finally {
+ *   await staged.discard(); // does nothing after a commit
+ * }
+ * if (await readFile(`${dir}/page.html`, "utf8") !== "<p>hello") throw new Error("?");
+ * await rm(dir, { recursive: true });
+ * ```
+ */
+export async function stageFile(
+  path: string | URL,
+  options?: FileOptions,
+): Promise<StagedFile> {
+  const staging = new Staging(
+    systemCalls().async,
+    toPath(path),
+    fileSettings(options),
+  );
+  await runAsync(staging.open());
+  return asyncForm(staging);
+}
+
+/**
+ * The same as {@link stageFile}, with synchronous methods.
+ *
+ * @param path The file. Missing directories above it are created.
+ * @param options What differs from the defaults.
+ * @returns The new version, to be committed or discarded.
+ * @throws {TypeError | RangeError} For a mistake in the call; nothing was touched.
+ * @throws {UntornError} When it failed; nothing was changed.
+ */
+export function stageFileSync(
+  path: string | URL,
+  options?: FileOptions,
+): StagedFileSync {
+  const staging = new Staging(
+    systemCalls().sync,
+    toPath(path),
+    fileSettings(options),
+  );
+  runSync(staging.open());
+  return syncForm(staging);
+}
+
+/** A new version of a file on its way, as {@link stageFile} returns it. */
+export interface StagedFile extends AsyncDisposable {
+  /**
+   * Adds to the content. Calls that are not awaited keep their order. If one fails with an
+   * `UntornError`, all that was staged has been removed.
+   *
+   * @param chunk Text (as UTF-8) or bytes, which must not be changed until this has ended.
+   */
+  write(chunk: Chunk): Promise<void>;
+  /** The content as a stream to pipe into. To close it does not commit; to abort it discards. */
+  readonly writable: WritableStream<Chunk>;
+  /** Makes what was written the file's content, after all that was called before. */
+  commit(): Promise<WriteResult>;
+  /** Removes what was written; does nothing after a commit. It is what `await using` does last. */
+  discard(): Promise<void>;
+}
+
+/** A new version of a file on its way, as {@link stageFileSync} returns it. */
+export interface StagedFileSync extends Disposable {
+  /**
+   * Adds to the content. If it fails with an `UntornError`, all that was staged has been removed.
+   *
+   * @param chunk Text (as UTF-8) or bytes.
+   */
+  write(chunk: Chunk): void;
+  /** Makes what was written the file's content. */
+  commit(): WriteResult;
+  /** Removes what was written; does nothing after a commit. It is what `using` does last. */
+  discard(): void;
+}
+
+function asyncForm(staging: Staging): StagedFile {
+  let last: Promise<unknown> = Promise.resolve();
+  const enqueue = <T>(steps: () => Steps<T>): Promise<T> => {
+    const run = (): Promise<T> => runAsync(steps());
+    const result = last.then(run, run);
+    last = result;
+    return result;
+  };
+  const write = (chunk: Chunk): Promise<void> => enqueue(() => staging.write(chunk));
+  const discard = (): Promise<void> => enqueue(() => staging.discard());
+  return {
+    write,
+    writable: new WritableStream({ write, abort: discard }),
+    commit: () => enqueue(() => staging.commit()),
+    discard,
+    [Symbol.asyncDispose]: discard,
+  };
+}
+
+function syncForm(staging: Staging): StagedFileSync {
+  const discard = (): void => runSync(staging.discard());
+  return {
+    write: (chunk) => runSync(staging.write(chunk)),
+    commit: () => runSync(staging.commit()),
+    discard,
+    [Symbol.dispose]: discard,
+  };
+}
+
+/** What both forms of a staged file do, as steps. */
+export class Staging {
+  readonly #given: string;
+  readonly #stage: FileStage;
+  readonly #writer: BlockWriter;
+  readonly #encoder = new ChunkEncoder();
+  #state: "open" | "committed" | "discarded" | "failed" = "open";
+
+  constructor(os: Os, given: string, settings: FileSettings) {
+    this.#given = given;
+    this.#stage = new FileStage(os, given, settings);
+    this.#writer = new BlockWriter(this.#stage, settings);
+  }
+
+  *open(): Steps<void> {
+    yield* this.#attempt(this.#stage.find());
+    yield* this.#attempt(this.#stage.create());
+  }
+
+  *write(chunk: Chunk): Steps<void> {
+    this.#expectOpen();
+    // A chunk that is none is the caller's mistake: what is staged stays good.
+    yield* this.#attempt(this.#writer.add(this.#encoder.encode(chunk)));
+  }
+
+  *commit(): Steps<WriteResult> {
+    this.#expectOpen();
+    this.#encoder.end();
+    yield* this.#attempt(this.#writer.finish());
+    const result = yield* this.#attempt(this.#stage.commit());
+    this.#state = "committed";
+    return result;
+  }
+
+  *discard(): Steps<void> {
+    if (this.#state !== "open") return;
+    this.#state = "discarded";
+    const left = yield* this.#stage.discard();
+    if (left === undefined) return;
+    throw describe(left, {
+      operation: "discard",
+      target: this.#given,
+      outcome: "unchanged",
+      existed: true,
+      path: this.#given,
+    });
+  }
+
+  *#attempt<T>(steps: Steps<T>): Steps<T> {
+    try {
+      return yield* steps;
+    } catch (error) {
+      this.#state = "failed";
+      throw yield* this.#stage.fail(error);
+    }
+  }
+
+  #expectOpen(): void {
+    if (this.#state === "open") return;
+    const what = this.#state === "failed" ? "has failed and is discarded" : `is ${this.#state}`;
+    throw new TypeError(
+      `the staged file for ${JSON.stringify(this.#given)} ${what} already`,
+    );
+  }
+}

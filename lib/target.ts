@@ -1,0 +1,136 @@
+/**
+ * The file that is going to be replaced: found through links, looked at once, its directory made
+ * where it is missing.
+ */
+
+import { basename, dirname, isAbsolute, join } from "node:path";
+import { Refusal } from "./errors.ts";
+import type { FileSettings } from "./options.ts";
+import { OsError } from "./os/errno.ts";
+import { missingFlags } from "./os/mod.ts";
+import type { Os, Stat } from "./os/port.ts";
+import { inside, split } from "./paths.ts";
+import type { Steps } from "./steps.ts";
+
+/** Where a new version goes, and what is there now. */
+export interface Target {
+  /** The path to rename to: the given one, or what it leads to. */
+  path: string;
+  dir: string;
+  name: string;
+  /** The existing file, if its attributes are to be considered; a link that is replaced has none. */
+  stat: Stat | undefined;
+}
+
+/** As many as Linux follows: MAXSYMLINKS, include/linux/namei.h. */
+const MOST_LINKS = 40;
+
+/** Looks at the target of a write, without changing anything. */
+export function* findTarget(
+  os: Os,
+  given: string,
+  settings: FileSettings,
+): Steps<Target> {
+  let path = given;
+  for (let links = 0;; links++) {
+    const { dir, name } = split(path);
+    const stat = yield* look(os, path);
+    if (name === "" || stat?.kind === "directory") {
+      throw new Refusal("EISDIR", path, "it is a directory (EISDIR)");
+    }
+    if (stat?.kind === "symlink" && settings.followSymlink) {
+      if (links === MOST_LINKS) throw new OsError("ELOOP", "lstat", path);
+      path = yield* follow(os, path, dir);
+      refuseUnpermitted(given, path);
+      continue;
+    }
+    if (stat !== undefined && !settings.overwrite) {
+      throw new OsError("EEXIST", "lstat", path);
+    }
+    if (stat?.kind === "other") {
+      const why = "it is a device, pipe or socket, which a file must not replace";
+      throw new Refusal("ERR_UNSUPPORTED", path, why);
+    }
+    return { path, dir, name, stat: stat?.kind === "file" ? stat : undefined };
+  }
+}
+
+function* look(os: Os, path: string): Steps<Stat | undefined> {
+  try {
+    return yield* os.lstat(path);
+  } catch (error) {
+    if (error instanceof OsError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Where a link leads. `..` after a link can't be resolved by its letters: the system does it. */
+function* follow(os: Os, link: string, dir: string): Steps<string> {
+  const text = yield* os.readlink(link);
+  if (isAbsolute(text)) return text;
+  if (!text.split(/[/\\]/).includes("..")) return inside(dir, text);
+  try {
+    return inside(
+      yield* os.realpath(inside(dir, dirname(text))),
+      basename(text),
+    );
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+    // Its directory is yet to be created.
+    return join(yield* os.realpath(dir), text);
+  }
+}
+
+/** A link must not make a runtime ask for permissions that nobody thought of. */
+function refuseUnpermitted(given: string, path: string): void {
+  const flags = missingFlags(dirname(path));
+  if (flags.length === 0) return;
+  const why = `it is a link to ${JSON.stringify(path)}, for which permission was not given`;
+  const advice = `run again with ${flags.join(" ")}`;
+  throw new Refusal("ERR_PERMISSION", given, `${why}; ${advice}`);
+}
+
+/** Directories that did not exist a moment ago. */
+export interface NewDirs {
+  /** Those that this process made, outermost first: to be removed if the operation fails. */
+  made: string[];
+  /** Where all of them were entered, others' too: to be synced. */
+  parents: string[];
+}
+
+/** Makes a directory and those above it that are missing. */
+export function* makeDirs(os: Os, dir: string, dirs: NewDirs): Steps<void> {
+  const missing: string[] = [];
+  for (let path = dir;;) {
+    try {
+      yield* os.mkdir(path);
+      dirs.made.push(path);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      if (error.code === "ENOENT" && dirname(path) !== path) {
+        missing.push(path);
+        path = dirname(path);
+        continue;
+      }
+      if (error.code !== "EEXIST") throw error;
+      // Another process made it just now, and may not have synced it yet.
+    }
+    dirs.parents.push(dirname(path));
+    const next = missing.pop();
+    if (next === undefined) return;
+    path = next;
+  }
+}
+
+/** Removes the directories that were made, as far as nobody else has put anything in them. */
+export function* removeDirs(os: Os, dirs: NewDirs): Steps<void> {
+  for (const path of dirs.made.splice(0).reverse()) {
+    try {
+      yield* os.rmdir(path);
+    } catch (error) {
+      // It is in use, so it stays, and so do those above it.
+      if (error instanceof OsError) return;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Untorn: files that are never half-written. A reader, and whoever comes after a crash, finds the
+ * whole old version or the whole new one, never a mixture, never nothing.
+ *
+ * @example
+ * ```ts
+ * import { atomicWrite, atomicWriteJson, stageFile } from "@untorn/untorn";
+ * import { mkdtemp, rm } from "node:fs/promises";
+ *
+ * const dir = await mkdtemp("untorn-example-");
+ * await atomicWrite(`${dir}/notes.txt`, "whole or not at all\n");
+ * await atomicWriteJson(`${dir}/state.json`, { version: 1 });
+ * const staged = await stageFile(`${dir}/log.txt`);
+ * await staged.write("first\n");
+ * await staged.write("second\n");
+ * await staged.commit();
+ * await rm(dir, { recursive: true });
+ * ```
+ *
+ * @module
+ */
+
+export {
+  atomicWrite,
+  atomicWriteJson,
+  atomicWriteJsonSync,
+  atomicWriteSync,
+} from "./lib/atomic_write.ts";
+export type { Chunk, Content, SyncContent } from "./lib/content.ts";
+export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
+export type { WriteResult } from "./lib/file_stage.ts";
+export type { Durability, FileOptions, JsonOptions, Progress } from "./lib/options.ts";
+export {
+  type StagedFile,
+  type StagedFileSync,
+  stageFile,
+  stageFileSync,
+} from "./lib/staged_file.ts";
