@@ -145,12 +145,13 @@ export function atomicWriteJsonSync(
   return atomicWriteSync(path, toJson(value, indent), file);
 }
 
-/** Replaces or creates a file, as steps. */
+/** Replaces or creates a file, as steps; a rehearsal does all but that. */
 export function* writeFile(
   os: Os,
   path: string,
   source: Source,
   settings: FileSettings,
+  rehearsal: boolean = false,
 ): Steps<WriteResult> {
   const stage = new FileStage(os, path, settings);
   try {
@@ -167,7 +168,7 @@ export function* writeFile(
       yield* writer.add(bytes);
     }
     yield* writer.finish();
-    return yield* stage.commit();
+    return rehearsal ? yield* stage.rehearse() : yield* stage.commit();
   } catch (error) {
     if (source.whole === undefined) {
       yield* cancel(source.chunks, settings.signal);

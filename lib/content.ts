@@ -31,20 +31,12 @@ const ASYNC_KINDS = `${KINDS}, a Blob, a ReadableStream or an async iterable`;
 
 /** Content of an asynchronous function as a source. */
 export function asyncSource(content: Content): Source {
-  if (content instanceof Blob) {
-    return {
-      whole: undefined,
-      size: content.size,
-      chunks: iterate(content.stream()),
-    };
+  if (content instanceof Blob) return inChunks(readChunks(content.stream()), content.size);
+  if (content instanceof ReadableStream) return inChunks(readChunks(content));
+  if (typeof content === "object" && content !== null && Symbol.asyncIterator in content) {
+    return inChunks(content[Symbol.asyncIterator]());
   }
-  if (
-    typeof content === "object" && content !== null &&
-    Symbol.asyncIterator in content
-  ) {
-    return { whole: undefined, size: undefined, chunks: iterate(content) };
-  }
-  return source(content as SyncContent, ASYNC_KINDS);
+  return source(content, ASYNC_KINDS);
 }
 
 /** Content of a synchronous function as a source. */
@@ -54,19 +46,27 @@ export function syncSource(content: SyncContent): Source {
 
 function source(content: SyncContent, kinds: string): Source {
   if (isChunk(content)) return { whole: toBytes(content) };
-  if (
-    typeof content === "object" && content !== null &&
-    Symbol.iterator in content
-  ) {
-    const chunks = content[Symbol.iterator]();
-    return { whole: undefined, size: undefined, chunks };
+  if (typeof content === "object" && content !== null && Symbol.iterator in content) {
+    return inChunks(content[Symbol.iterator]());
   }
-  const hint = (content as unknown) instanceof Promise ? "a promise: await it first" : content;
-  throw new TypeError(`the content must be ${kinds}, not ${nameOf(hint)}`);
+  const found = (content as unknown) instanceof Promise ? "a promise: await it" : nameOf(content);
+  throw new TypeError(`the content must be ${kinds}, not ${found}`);
 }
 
-function iterate(chunks: AsyncIterable<Chunk>): AsyncIterator<Chunk> {
-  return chunks[Symbol.asyncIterator]();
+function inChunks(chunks: Chunks, size?: number): Source {
+  return { whole: undefined, size, chunks };
+}
+
+/** A stream's own iterator can't be ended while it waits for a chunk; its reader can. */
+function readChunks(stream: ReadableStream<Chunk>): AsyncIterator<Chunk> {
+  const reader = stream.getReader();
+  return {
+    next: () => reader.read() as Promise<IteratorResult<Chunk>>,
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 /** Whether a value is text or bytes. */
@@ -178,7 +178,6 @@ function unlessAborted<T>(
 }
 
 function nameOf(value: unknown): string {
-  if (typeof value === "string") return value;
   if (value === null || typeof value !== "object") return String(value);
   return `a ${value.constructor?.name ?? "object"}`;
 }

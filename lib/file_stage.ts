@@ -77,7 +77,7 @@ export class FileStage {
     if (this.#comparison === undefined) return false;
     yield* this.#comparison.feed(content, this.#settings.signal);
     this.#bytes = content.length;
-    return yield* this.#comparison.isWhole();
+    return yield* this.#isSame();
   }
 
   /** Creates the temporary file. */
@@ -122,9 +122,7 @@ export class FileStage {
     const { durability, overwrite, signal } = this.#settings;
     const { dir, stat } = this.#target!;
     const os = this.#os;
-    if (this.#comparison !== undefined && (yield* this.#comparison.isWhole())) {
-      return yield* this.keep();
-    }
+    if (yield* this.#isSame()) return yield* this.keep();
     yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
     if (durability !== "none") yield* os.fsync(this.#file!);
     yield* this.#closeFile();
@@ -153,6 +151,14 @@ export class FileStage {
       durability = yield* this.#syncDir();
     }
     return this.#result(false, durability);
+  }
+
+  /** Leaves the target as it is, and says what `commit` would have done. */
+  *rehearse(): Steps<WriteResult> {
+    const changed = !(yield* this.#isSame());
+    const left = yield* this.discard();
+    if (left !== undefined) throw left;
+    return this.#result(changed, "none");
   }
 
   /** Undoes what was staged, and puts into the caller's words what went wrong. */
@@ -185,6 +191,10 @@ export class FileStage {
     const left = yield* caught(this.#unlink());
     yield* removeDirs(this.#os, this.#dirs);
     return left;
+  }
+
+  *#isSame(): Steps<boolean> {
+    return this.#comparison !== undefined && (yield* this.#comparison.isWhole());
   }
 
   *#rename(): Steps<void> {

@@ -1,0 +1,11 @@
+#!/usr/bin/env -S deno run --no-prompt --allow-read --allow-write
+
+/**
+ * The command `untorn`: run by URL or path with path-scoped permissions, or compiled to one binary.
+ *
+ * @module
+ */
+
+import { main } from "./lib/cli/main.ts";
+
+if (import.meta.main) await main();

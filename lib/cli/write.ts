@@ -1,0 +1,98 @@
+/** `untorn write`: standard input becomes a file, whole or not at all. */
+
+import { writeFile } from "../atomic_write.ts";
+import { asyncSource } from "../content.ts";
+import { type Durability, fileSettings } from "../options.ts";
+import { systemCalls } from "../os/mod.ts";
+import { toPath } from "../paths.ts";
+import { runAsync } from "../steps.ts";
+import {
+  asUsage,
+  type Command,
+  COMMON,
+  COMMON_HELP,
+  type Context,
+  parseArgs,
+  requirePermission,
+  UsageError,
+} from "./command.ts";
+
+/** The command. */
+export const write: Command = {
+  name: "write",
+  summary: "standard input becomes FILE, whole or not at all",
+  help: `Usage: untorn write FILE [OPTIONS]
+
+Replaces or creates FILE with what comes from standard input. FILE is untouched
+until the input has ended, so the same pipe may read it. A pipe can't tell that
+its producer failed: what came until then becomes FILE.
+
+Options:
+  --mode MODE           permission bits, in octal, exactly (default: those of
+                        FILE; for a new one what the umask leaves of 666)
+  --no-overwrite        fail if FILE exists, also if it appears meanwhile
+  --if-changed          leave FILE and its time alone if the bytes are the same
+  --durability LEVEL    full: the new version survives a power cut (default)
+                        file: after a power cut, the old or the new, whole
+                        none: nothing is synced
+  --no-follow-symlink   replace a link itself, not what it leads to
+  --no-create-parents   fail if the directory of FILE is missing
+  --dry-run             do all but put it in place; with -v or --json, say what
+                        would have been done
+${COMMON_HELP}
+
+Example:
+  jq '.port = 8080' config.json | untorn write config.json --mode 600
+`,
+  run: runWrite,
+};
+
+const OPTIONS = {
+  ...COMMON,
+  "mode": { type: "string" },
+  "no-overwrite": { type: "boolean" },
+  "if-changed": { type: "boolean" },
+  "durability": { type: "string" },
+  "no-follow-symlink": { type: "boolean" },
+  "no-create-parents": { type: "boolean" },
+  "dry-run": { type: "boolean" },
+} as const;
+
+async function runWrite(args: string[], { host, signal }: Context): Promise<void> {
+  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+  const [file, ...more] = positionals;
+  if (file === undefined) throw new UsageError("FILE is missing");
+  if (more.length > 0) throw new UsageError(`one FILE at a time, not also ${more.join(", ")}`);
+  const target = asUsage(() => toPath(file));
+  const settings = asUsage(() =>
+    fileSettings({
+      mode: values.mode === undefined ? undefined : octal(values.mode),
+      overwrite: values["no-overwrite"] !== true,
+      ifChanged: values["if-changed"] === true,
+      durability: values.durability as Durability | undefined,
+      followSymlink: values["no-follow-symlink"] !== true,
+      createParents: values["no-create-parents"] !== true,
+      signal,
+    })
+  );
+  requirePermission("write", target);
+  if (host.isTerminal("stdin") && values.quiet !== true) {
+    await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
+  }
+  const dryRun = values["dry-run"] === true;
+  const source = asyncSource(host.stdin());
+  const result = await runAsync(writeFile(systemCalls().async, target, source, settings, dryRun));
+  if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
+  else if (values.verbose) {
+    const { path, bytes, changed, durability } = result;
+    const wrote = dryRun ? "would write" : "wrote";
+    const what = changed ? `${wrote} ${bytes} bytes to` : `the same ${bytes} bytes are in`;
+    const sure = dryRun ? "" : ` (durability ${durability})`;
+    await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}${sure}\n`);
+  }
+}
+
+function octal(text: string): number {
+  if (/^(0o?)?[0-7]{1,4}$/.test(text)) return parseInt(text.replace("o", ""), 8);
+  throw new UsageError(`--mode must be octal digits such as 600, not "${text}"`);
+}
