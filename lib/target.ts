@@ -40,8 +40,7 @@ export function* findTarget(
     }
     if (stat?.kind === "symlink" && settings.followSymlink) {
       if (links === MOST_LINKS) throw new OsError("ELOOP", "lstat", path);
-      path = yield* follow(os, path, dir);
-      refuseUnpermitted(given, path);
+      path = yield* follow(os, given, path, dir);
       continue;
     }
     if (stat !== undefined && !settings.overwrite) {
@@ -64,16 +63,22 @@ function* look(os: Os, path: string): Steps<Stat | undefined> {
   }
 }
 
-/** Where a link leads. `..` after a link can't be resolved by its letters: the system does it. */
-function* follow(os: Os, link: string, dir: string): Steps<string> {
+/** Where a link leads. What `..` means after another link, only the system can tell. */
+function* follow(os: Os, given: string, link: string, dir: string): Steps<string> {
   const text = yield* os.readlink(link);
-  if (isAbsolute(text)) return text;
-  if (!text.split(/[/\\]/).includes("..")) return inside(dir, text);
+  const [letters, climbs] = isAbsolute(text)
+    ? [text, false]
+    : [inside(dir, text), text.split(/[/\\]/).includes("..")];
+  refuseUnpermitted(given, climbs ? join(letters) : letters);
+  if (!climbs) return letters;
+  const path = yield* resolve(os, dir, text);
+  refuseUnpermitted(given, path);
+  return path;
+}
+
+function* resolve(os: Os, dir: string, text: string): Steps<string> {
   try {
-    return inside(
-      yield* os.realpath(inside(dir, dirname(text))),
-      basename(text),
-    );
+    return inside(yield* os.realpath(inside(dir, dirname(text))), basename(text));
   } catch (error) {
     if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
     // Its directory is yet to be created.
