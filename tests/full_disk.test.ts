@@ -1,0 +1,95 @@
+/** A disk that is really full: a small tmpfs, which root can mount. */
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { atomicWrite, atomicWriteSync, stageFile, UntornError } from "../mod.ts";
+import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
+import { programCommand, run } from "./helpers/runtime.ts";
+
+/** Runs a body on a new tmpfs of 1 MiB, and unmounts it whatever happens. */
+async function onSmallDisk(body: (dir: string) => Promise<void>): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), "untorn-"));
+  try {
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", dir]);
+    if (mounted.status !== 0) throw new Error(String(mounted.stderr));
+    try {
+      await body(dir);
+    } finally {
+      spawnSync("umount", ["-l", dir]);
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Why a disk can't be mounted here, or false. */
+const noMount = await onSmallDisk(async () => {}).then(
+  () => false as const,
+  (error) => `a small disk can't be mounted here: ${String(error.message).trim()}`,
+);
+
+const OLD = "old ".repeat(100_000);
+const NEW = "new ".repeat(200_000);
+
+function* inChunks(): Generator<string> {
+  for (let i = 0; i < 200; i++) yield NEW.slice(0, 4000);
+}
+
+const writes: [string, (path: string) => Promise<unknown>][] = [
+  ["atomicWrite() of a string", (path) => atomicWrite(path, NEW)],
+  ["atomicWrite() of a stream", (path) => atomicWrite(path, new Blob([NEW]).stream())],
+  [
+    "atomicWrite() of chunks, without a sync",
+    (path) => atomicWrite(path, inChunks(), { durability: "none" }),
+  ],
+  [
+    "atomicWriteSync() of bytes",
+    async (path) => await atomicWriteSync(path, new TextEncoder().encode(NEW)),
+  ],
+  ["atomicWriteSync() of chunks", async (path) => await atomicWriteSync(path, inChunks())],
+  ["stageFile()", async (path) => {
+    const staged = await stageFile(path);
+    for (const chunk of inChunks()) await staged.write(chunk);
+    await staged.commit();
+  }],
+];
+
+for (const [form, write] of writes) {
+  test(
+    `${form} on a full disk keeps the old file and fails with ENOSPC`,
+    { skip: noMount },
+    () =>
+      onSmallDisk(async (dir) => {
+        const path = join(dir, "file");
+        writeFileSync(path, OLD);
+        const error = await assertRejects(
+          () => write(path),
+          UntornError,
+          "no space left on device",
+        );
+        assertEquals([error.code, error.outcome], ["ENOSPC", "unchanged"]);
+        assert(readFileSync(path, "utf8") === OLD, "the old file has changed");
+        assertEquals(readdirSync(dir), ["file"]);
+        // What was staged no longer takes up the space that a smaller version needs.
+        await atomicWrite(path, OLD.slice(0, 300_000));
+      }),
+  );
+}
+
+test(
+  "untorn write on a full disk keeps the old file and exits with 1",
+  { skip: noMount },
+  () =>
+    onSmallDisk(async (dir) => {
+      const path = join(dir, "file");
+      writeFileSync(path, OLD);
+      const { code, stderr } = await run(programCommand("cli.ts", ["write", path]), NEW);
+      assertEquals(code, 1);
+      assert(stderr.includes("(ENOSPC); the old version is unchanged"), stderr);
+      assert(readFileSync(path, "utf8") === OLD, "the old file has changed");
+      assertEquals(readdirSync(dir), ["file"]);
+    }),
+);

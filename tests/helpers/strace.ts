@@ -1,0 +1,40 @@
+/** strace(1), where it is installed and allowed: counts system calls, and lets them fail for real. */
+
+import { spawnSync } from "node:child_process";
+
+const works = spawnSync("strace", ["-e", "trace=none", "true"]).status === 0;
+
+/** What strace can do for a test. */
+export const strace = {
+  /** Why a test that needs it must be skipped, or false. */
+  missing: (works ? false : "strace is not installed here, or may not trace") as string | false,
+
+  /** The command, with calls that fail. */
+  inject: (fault: string, command: string[]): string[] => [
+    "strace",
+    "-f",
+    "-qq",
+    "-o",
+    "/dev/null",
+    "-e",
+    `trace=${fault.split(":")[0]}`,
+    "-e",
+    `inject=${fault}`,
+    ...command,
+  ],
+
+  /** The command, with its calls on files logged to a file, descriptors with their paths. */
+  log: (file: string, command: string[]): string[] => [
+    "strace",
+    "-f",
+    "-y",
+    "-qq",
+    "-s",
+    "0",
+    "-o",
+    file,
+    "-e",
+    "trace=file,desc",
+    ...command,
+  ],
+};
