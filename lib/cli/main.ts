@@ -103,8 +103,8 @@ Options:
   -h, --help     help; for a command: untorn COMMAND --help
   -V, --version  the version
 
-Exit codes: 0 done; 1 failed, nothing changed; 2 wrong usage; 3 replaced, but it is
-not certain to survive a power cut; 4 locked by another process; 5 no permission.
+Exit codes: 0 done; 1 failed, nothing changed; 2 wrong usage; 3 replaced, but it
+may not survive a power cut; 4 locked by another process; 5 no permission.
 A signal leaves nothing behind, and ends untorn with its own exit code.
 
 Example:

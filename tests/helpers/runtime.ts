@@ -24,8 +24,10 @@ export function programCommand(
   denoFlags: string[] = ["-A"],
 ): [string, ...string[]] {
   const path = fileURLToPath(new URL(`../../${file}`, import.meta.url));
-  const flags = runtime === "deno" ? ["run", "--no-prompt", "--quiet", ...denoFlags] : [];
-  return [process.execPath, ...flags, path, ...args];
+  if (runtime !== "deno") return [process.execPath, path, ...args];
+  // Deno's `spawn` gives a Deno that is named no permission all of them; so one is named.
+  const flags = ["--no-prompt", "--quiet", "--deny-ffi", ...denoFlags];
+  return [process.execPath, "run", ...flags, path, ...args];
 }
 
 /** How a process ended. */
