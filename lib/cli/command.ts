@@ -3,7 +3,7 @@
  */
 
 import { dirname } from "node:path";
-import { parseArgs as utilParseArgs, type ParseArgsConfig } from "node:util";
+import { parseArgs as utilParseArgs } from "node:util";
 import { describe, Refusal } from "../errors.ts";
 import { missingFlags } from "../os/mod.ts";
 import type { Host } from "./host.ts";
