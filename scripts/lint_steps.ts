@@ -166,10 +166,13 @@ class Names {
   /** Whether what is called is a generator. */
   isStep(callee: Node): boolean {
     const called = unwrap(callee);
-    if (called.type === "Identifier") return this.#functions.has(called.name);
+    if (called.type === "Identifier") {
+      return this.#functions.has(called.name) || this.#isFunction(called.name);
+    }
     if (called.type !== "MemberExpression" || called.computed) return false;
     const method = this.#text(called.property);
     const receiver = unwrap(called.object);
+    if (receiver.type === "ThisExpression" && this.#isFunction(method)) return true;
     const types = [...this.#typesOf(receiver)];
     if (types.includes("Os")) return true;
     if (types.length > 0) {
@@ -200,6 +203,16 @@ class Names {
     }
   }
 
+  /** Whether a name stands for a function that makes steps. */
+  #isFunction(name: string): boolean {
+    return (this.#types.get(name) ?? []).some((source) => {
+      if (source.type === "FunctionExpression" && source.generator) return true;
+      const makes = source.type === "FunctionExpression" ||
+        source.type === "ArrowFunctionExpression" || source.type === "TSFunctionType";
+      return makes && /^:?\s*(=>)?\s*Steps\b/.test(this.#text(source.returnType!));
+    });
+  }
+
   #typesOfName(name: string, seen: Set<string>): Set<string> {
     if (name === "os" || name === "#os") return new Set(["Os"]);
     if (seen.has(name)) return new Set();
@@ -221,23 +234,31 @@ const BUILT_IN: ReadonlySet<string> = new Set(
   [Array, Map, Set, String].flatMap(({ prototype }) => Object.getOwnPropertyNames(prototype)),
 );
 
-/** The generators that a file declares: functions, and methods by class. */
+/** What makes steps in a file: functions, and methods by class or interface. */
 interface Generators {
   functions: Set<string>;
   classes: Map<string, Set<string>>;
 }
 
 /** The declarations of text that `deno fmt` has been over: no parser is at hand for other files. */
-const DECLARATION =
-  /\bfunction\* ?(\w+)|^ *(?:export )?(?:abstract )?class (\w+)|^ +\*(#?\w+)[<(]/gm;
+const DECLARATION = new RegExp(
+  [
+    /\bfunction\* ?(\w+)/,
+    /^ *(?:export )?(?:abstract )?(?:class|interface) (\w+)/,
+    /^ +\*(#?\w+)[<(]/,
+    /^ +(#?\w+)(?:<.*>)?\(.*\): Steps</,
+  ].map(({ source }) => source).join("|"),
+  "gm",
+);
 
 function generators(text: string): Generators {
   const functions = new Set<string>();
   const classes = new Map<string, Set<string>>();
   let methods = new Set<string>();
-  for (const [, fn, className, method] of text.matchAll(DECLARATION)) {
+  for (const [, fn, className, generator, method] of text.matchAll(DECLARATION)) {
     if (fn !== undefined) functions.add(fn);
     if (className !== undefined) classes.set(className, methods = new Set());
+    if (generator !== undefined) methods.add(generator);
     if (method !== undefined) methods.add(method);
   }
   return { functions, classes };

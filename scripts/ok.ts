@@ -1,0 +1,27 @@
+/**
+ * Everything that must hold before a change is published, in the order of how soon it tells: format,
+ * lint, types, documentation and its examples, tests. Stops at the first that fails, with its name.
+ */
+
+import { ensureDependencies, Failure, main, programs, run } from "./tools.ts";
+
+const STEPS: [name: string, args: string[]][] = [
+  ["format", ["fmt", "--check"]],
+  ["lint", ["lint"]],
+  ["types", ["check", "mod.ts", "cli.ts", "scripts", "bench", "tests"]],
+  ["documentation", ["doc", "--lint", "mod.ts"]],
+  ["examples", ["test", "-A", "--no-prompt", "--doc", "mod.ts", "lib", "README.md"]],
+  ["tests", ["run", "-A", "scripts/test.ts"]],
+];
+
+await main(async () => {
+  await ensureDependencies();
+  const times: string[] = [];
+  for (const [name, args] of STEPS) {
+    console.log(`\n== ${name}: deno ${args.join(" ")}\n`);
+    const { problem, seconds } = await run([programs.deno, ...args]);
+    if (problem !== "") throw new Failure(`not ok: ${name} failed after ${seconds.toFixed(1)} s`);
+    times.push(`${name} ${seconds.toFixed(1)} s`);
+  }
+  console.log(`\nok: ${times.join(", ")}`);
+});
