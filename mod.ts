@@ -1,5 +1,5 @@
 /**
- * Untorn: files that are never half-written. A reader, and whoever comes after a crash, finds the
+ * Untorn: files and directories that are never half-written. A reader, and whoever comes after a crash, finds the
  * whole old version or the whole new one, never a mixture, never nothing.
  *
  * @example
@@ -27,12 +27,19 @@ export {
   atomicWriteSync,
 } from "./lib/atomic_write.ts";
 export type { Chunk, Content, SyncContent } from "./lib/content.ts";
+export type { DirOptions, DirProgress, LockOptions } from "./lib/dir_options.ts";
+export type { PersistResult } from "./lib/dir_stage.ts";
 export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
 export type { WriteResult } from "./lib/file_stage.ts";
+export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock_path.ts";
 export type { Durability, FileOptions, JsonOptions, Progress } from "./lib/options.ts";
+export { type Entries, persistDir, persistDirSync, type SyncEntries } from "./lib/persist_dir.ts";
+export { readStable, readStableSync } from "./lib/read_stable.ts";
+export { type StagedDir, type StagedDirSync, stageDir, stageDirSync } from "./lib/staged_dir.ts";
 export {
   type StagedFile,
   type StagedFileSync,
   stageFile,
   stageFileSync,
 } from "./lib/staged_file.ts";
+export type { Swap } from "./lib/swap.ts";

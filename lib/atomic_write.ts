@@ -6,9 +6,7 @@ import { BlockWriter } from "./block_writer.ts";
 import {
   asyncSource,
   cancel,
-  ChunkEncoder,
   type Content,
-  nextBytes,
   type Source,
   type SyncContent,
   syncSource,
@@ -155,40 +153,23 @@ export function* writeFile(
 ): Steps<WriteResult> {
   const stage = new FileStage(os, path, settings);
   try {
-    if (source.whole !== undefined) {
-      return yield* writeWhole(stage, source.whole, settings);
+    try {
+      yield* stage.find(source.size);
+      if (source.whole !== undefined && (yield* stage.holds(source.whole))) {
+        return yield* stage.keep();
+      }
+      yield* stage.create();
+    } catch (error) {
+      yield* cancel(source, settings.signal);
+      throw error;
     }
-    yield* stage.find(source.size);
-    yield* stage.create();
     const writer = new BlockWriter(stage, settings, source.size);
-    const encoder = new ChunkEncoder();
-    for (;;) {
-      const bytes = yield* nextBytes(source.chunks, encoder, settings.signal);
-      if (bytes === undefined) break;
-      yield* writer.add(bytes);
-    }
+    yield* writer.addAll(source);
     yield* writer.finish();
     return rehearsal ? yield* stage.rehearse() : yield* stage.commit();
   } catch (error) {
-    if (source.whole === undefined) {
-      yield* cancel(source.chunks, settings.signal);
-    }
     throw yield* stage.fail(error);
   }
-}
-
-function* writeWhole(
-  stage: FileStage,
-  content: Uint8Array,
-  settings: FileSettings,
-): Steps<WriteResult> {
-  yield* stage.find(content.length);
-  if (yield* stage.holds(content)) return yield* stage.keep();
-  yield* stage.create();
-  const writer = new BlockWriter(stage, settings, content.length);
-  yield* writer.addWhole(content);
-  yield* writer.finish();
-  return yield* stage.commit();
 }
 
 function toJson(value: unknown, indent: number | string): string {

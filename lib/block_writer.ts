@@ -3,8 +3,10 @@
  * cost one call; large ones pass as they are, in steps that an abort or a progress report can use.
  */
 
-import type { FileStage } from "./file_stage.ts";
+import { cancel, ChunkEncoder, nextBytes, type Source } from "./content.ts";
 import type { FileSettings } from "./options.ts";
+import { OsError } from "./os/errno.ts";
+import type { Handle, Os } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
 
 /** Chunks are gathered up to this many bytes: enough to be written in the background. */
@@ -13,18 +15,39 @@ const GATHERED = 256 * 1024;
 /** What is written at a time when somebody watches. */
 const WATCHED = 1024 * 1024;
 
-/** Writes chunks of any size to a stage. */
+/** More than this in one call is an error in Node; write(2) takes no more than 2 GiB either. */
+const MOST_AT_ONCE = 2 ** 30;
+
+/** Writes bytes to an open file, all of them. */
+export function* writeFully(os: Os, file: Handle, bytes: Uint8Array): Steps<void> {
+  for (let rest = bytes; rest.length > 0;) {
+    const count = yield* os.write(file, rest.subarray(0, MOST_AT_ONCE));
+    if (count === 0) throw new OsError("EIO", "write");
+    rest = rest.subarray(count);
+  }
+}
+
+/** What takes the blocks. */
+export interface Sink {
+  write(bytes: Uint8Array): Steps<void>;
+}
+
+/** Writes chunks of any size to a sink. */
 export class BlockWriter {
-  readonly #stage: FileStage;
-  readonly #settings: FileSettings;
+  readonly #sink: Sink;
+  readonly #settings: Pick<FileSettings, "signal" | "onProgress">;
   readonly #total: number | undefined;
   #gathered: Uint8Array | undefined;
   #length = 0;
   #written = 0;
 
   /** `total` is the size of the content, where it is known. */
-  constructor(stage: FileStage, settings: FileSettings, total?: number) {
-    this.#stage = stage;
+  constructor(
+    sink: Sink,
+    settings: Pick<FileSettings, "signal" | "onProgress">,
+    total?: number,
+  ) {
+    this.#sink = sink;
     this.#settings = settings;
     this.#total = total;
   }
@@ -38,9 +61,21 @@ export class BlockWriter {
     this.#length += bytes.length;
   }
 
-  /** Takes content that is all there is: nothing needs to be gathered. */
-  *addWhole(bytes: Uint8Array): Steps<void> {
-    yield* this.#write(bytes);
+  /** Takes all of a source; one that is not read to its end is cancelled. */
+  *addAll(source: Source): Steps<void> {
+    if (source.whole !== undefined) return yield* this.#write(source.whole);
+    const { signal } = this.#settings;
+    const encoder = new ChunkEncoder();
+    try {
+      for (;;) {
+        const bytes = yield* nextBytes(source.chunks, encoder, signal);
+        if (bytes === undefined) return;
+        yield* this.add(bytes);
+      }
+    } catch (error) {
+      yield* cancel(source, signal);
+      throw error;
+    }
   }
 
   /** Writes what is still gathered. */
@@ -61,7 +96,7 @@ export class BlockWriter {
     for (let at = 0; at < bytes.length; at += block) {
       signal?.throwIfAborted();
       const part = bytes.subarray(at, at + block);
-      yield* this.#stage.write(part);
+      yield* this.#sink.write(part);
       this.#written += part.length;
       this.#report();
     }

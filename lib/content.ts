@@ -21,7 +21,7 @@ export type Content =
 
 /** Content on its way: whole in memory, or in chunks. */
 export type Source =
-  | { whole: Uint8Array }
+  | { whole: Uint8Array; size: number }
   | { whole: undefined; size: number | undefined; chunks: Chunks };
 
 type Chunks = Iterator<Chunk> | AsyncIterator<Chunk>;
@@ -45,7 +45,10 @@ export function syncSource(content: SyncContent): Source {
 }
 
 function source(content: SyncContent, kinds: string): Source {
-  if (isChunk(content)) return { whole: toBytes(content) };
+  if (isChunk(content)) {
+    const whole = toBytes(content);
+    return { whole, size: whole.length };
+  }
   if (typeof content === "object" && content !== null && Symbol.iterator in content) {
     return inChunks(content[Symbol.iterator]());
   }
@@ -145,14 +148,12 @@ export function* nextBytes(
 }
 
 /** Tells a source that nobody reads it to its end. */
-export function* cancel(
-  chunks: Chunks,
-  signal: AbortSignal | undefined,
-): Steps<void> {
+export function* cancel(source: Source, signal: AbortSignal | undefined): Steps<void> {
+  if (source.whole !== undefined) return;
   // As in a `for` loop that is left by an error: that error matters, the source's own does not.
   const ignore = (): void => {};
   try {
-    const answer = chunks.return?.();
+    const answer = source.chunks.return?.();
     if (!(answer instanceof Promise)) return;
     // A source that is being waited for does not answer before it has gone on.
     if (signal?.aborted) answer.catch(ignore);

@@ -7,12 +7,13 @@
  * it was and nothing beside it; what fails after it is told apart by the error's outcome.
  */
 
+import { writeFully } from "./block_writer.ts";
 import { Comparison, trySync } from "./comparison.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
 import { applyMetadata, modeWhileStaged } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
 import type { Durability, FileSettings } from "./options.ts";
-import { OsError } from "./os/errno.ts";
+import { caught, OsError } from "./os/errno.ts";
 import type { Handle, Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
@@ -32,9 +33,6 @@ export interface WriteResult {
    */
   durability: Durability;
 }
-
-/** More than this in one call is an error in Node; write(2) takes no more than 2 GiB either. */
-const MOST_AT_ONCE = 2 ** 30;
 
 /** A file's new version on its way: find, create, write, then commit or fail or discard. */
 export class FileStage {
@@ -106,14 +104,7 @@ export class FileStage {
     if (this.#comparison !== undefined) {
       yield* this.#comparison.feed(bytes, this.#settings.signal);
     }
-    for (let rest = bytes; rest.length > 0;) {
-      const count = yield* this.#os.write(
-        this.#file!,
-        rest.subarray(0, MOST_AT_ONCE),
-      );
-      if (count === 0) throw new OsError("EIO", "write", this.#temp);
-      rest = rest.subarray(count);
-    }
+    yield* writeFully(this.#os, this.#file!, bytes);
     this.#bytes += bytes.length;
   }
 
@@ -156,8 +147,7 @@ export class FileStage {
   /** Leaves the target as it is, and says what `commit` would have done. */
   *rehearse(): Steps<WriteResult> {
     const changed = !(yield* this.#isSame());
-    const left = yield* this.discard();
-    if (left !== undefined) throw left;
+    yield* this.discard();
     return this.#result(changed, "none");
   }
 
@@ -165,7 +155,7 @@ export class FileStage {
   *fail(error: unknown): Steps<unknown> {
     const temp = this.#temp;
     const path = temp ?? this.#target?.path ?? this.#given;
-    const left = yield* this.discard();
+    const left = yield* this.#undo();
     // A rename that failed has not happened if what it was to move was still there.
     const renamed = this.#settings.overwrite && this.#outcome === "unknown";
     if (renamed && left === undefined) this.#outcome = "unchanged";
@@ -179,8 +169,14 @@ export class FileStage {
     });
   }
 
-  /** Closes and removes all that was staged; returns what kept the temporary file from going. */
-  *discard(): Steps<OsError | undefined> {
+  /** Closes and removes all that was staged. */
+  *discard(): Steps<void> {
+    const left = yield* this.#undo();
+    if (left !== undefined) throw left;
+  }
+
+  /** The same; returns what kept the temporary file from going. */
+  *#undo(): Steps<OsError | undefined> {
     const close = [
       this.#closeFile(),
       this.#closeDir(),
@@ -268,17 +264,6 @@ export class FileStage {
 
   #result(changed: boolean, durability: Durability): WriteResult {
     return { path: this.#given, bytes: this.#bytes, changed, durability };
-  }
-}
-
-/** Runs steps and returns the system's error that ended them, if one did. */
-function* caught(steps: Steps<void>): Steps<OsError | undefined> {
-  try {
-    yield* steps;
-    return undefined;
-  } catch (error) {
-    if (error instanceof OsError) return error;
-    throw error;
   }
 }
 

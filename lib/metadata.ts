@@ -10,19 +10,29 @@ import type { Steps } from "./steps.ts";
 
 const SET_ID = 0o6000;
 
+/** What of a new version is given, and what is kept of the old one. */
+export type MetadataRules = Pick<FileSettings, "mode" | "keepMode" | "keepOwner">;
+
+/** The rules for what is in a directory: mode and owner of the present version are kept. */
+export const ENTRY_RULES: MetadataRules = { mode: undefined, keepMode: true, keepOwner: true };
+
 /** The mode to create the temporary file with; the umask may take more away. */
 export function modeWhileStaged(
-  settings: FileSettings,
+  settings: MetadataRules,
   old: Stat | undefined,
 ): number {
   const mode = wantedMode(settings, old);
-  if (mode === undefined) return 0o666;
+  return mode === undefined ? 0o666 : narrow(mode);
+}
+
+/** A mode, without what it may give to somebody else before owner and group are right. */
+export function narrow(mode: number): number {
   // Its group may not be the old one's yet: until it is, nobody gets more by the group's bits than by
   // the others', or the other way round.
   const both = mode & (mode >> 3) & 0o007;
-  const narrow = (mode & 0o700) | (both << 3) | both;
+  const safe = (mode & 0o700) | (both << 3) | both;
   // What will be changed later must be open to its owner until then.
-  return narrow === mode ? narrow : narrow | 0o600;
+  return safe === mode ? safe : safe | 0o600;
 }
 
 /** Gives the written file its owner and mode. One look at it often shows that it has them. */
@@ -30,7 +40,7 @@ export function* applyMetadata(
   os: Os,
   file: Handle,
   path: string,
-  settings: FileSettings,
+  settings: MetadataRules,
   old: Stat | undefined,
 ): Steps<void> {
   const wanted = wantedMode(settings, old);
@@ -48,7 +58,7 @@ export function* applyMetadata(
 }
 
 function wantedMode(
-  settings: FileSettings,
+  settings: MetadataRules,
   old: Stat | undefined,
 ): number | undefined {
   return settings.mode ?? (settings.keepMode ? old?.mode : undefined);

@@ -1,6 +1,6 @@
 /**
- * Makes every name that Untorn puts on a disk. Each is a sibling of its target, so that no rename
- * crosses a file system, and fits into the 255 bytes that file systems allow.
+ * Makes and recognises every name that Untorn puts on a disk; pure. Each is a sibling of its target,
+ * so that no rename crosses a file system, and fits into the 255 bytes that file systems allow.
  */
 
 /** What a name may take on the file systems of our time, in bytes: `NAME_MAX`, limits.h. */
@@ -11,12 +11,30 @@ export function stagedFileName(name: string, token: string): string {
   return `.${fit(name, NAME_BYTES - token.length - "...tmp".length)}.${token}.tmp`;
 }
 
+/** A directory's name beside that of its target, and what it means (`docs/protocol.md`). */
+export type Sibling = "staging" | "old" | "lock";
+
+/** `.staging-{name}`, `.old-{name}`, `.lock-{name}`. */
+export function siblingName(sibling: Sibling, name: string): string {
+  return `.${sibling}-${fit(name, NAME_BYTES - sibling.length - 2)}`;
+}
+
+/** `.trash-{12 hex}`: what is being deleted. */
+export function trashName(token: string): string {
+  return `.trash-${token}`;
+}
+
+/** Whether a name is one that Untorn makes, or may be taken for one. */
+export function isProtocolName(name: string): boolean {
+  return /^\.(staging|old|lock|history)-./s.test(name) ||
+    /^\.((trash|txn|commit)|corrupt-.+)-[0-9a-f]{12}$/s.test(name) ||
+    /^\..+\.[0-9a-f]{12}\.tmp$/s.test(name);
+}
+
 /** Twelve hexadecimal digits that no other process has. */
 export function newToken(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(6));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(
-    "",
-  );
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** A name of at most `limit` bytes: itself, or its start and a hash of the whole. */

@@ -129,7 +129,8 @@ export function jsonSettings(
   return { indent: indent ?? 2, file };
 }
 
-type Check = (name: string, value: unknown) => void;
+/** Fails with what is wrong with an option's value. */
+export type Check = (name: string, value: unknown) => void;
 
 const FILE_CHECKS: Record<keyof FileOptions, Check> = {
   durability: oneOf("full", "file", "none"),
@@ -144,7 +145,7 @@ const FILE_CHECKS: Record<keyof FileOptions, Check> = {
 };
 
 /** The options that are given, each checked. */
-function known<Options extends object>(
+export function known<Options extends object>(
   options: Options | undefined,
   checks: Record<keyof Options, Check>,
 ): Options {
@@ -163,7 +164,7 @@ function known<Options extends object>(
   return Object.fromEntries(given) as Options;
 }
 
-function oneOf(...allowed: string[]): Check {
+export function oneOf(...allowed: string[]): Check {
   return (name, value) => {
     if (!allowed.includes(value as string)) {
       throw new RangeError(
@@ -185,7 +186,7 @@ function subsetOf(...allowed: string[]): Check {
   };
 }
 
-function flag(name: string, value: unknown): void {
+export function flag(name: string, value: unknown): void {
   if (typeof value !== "boolean") {
     throw new TypeError(
       `option "${name}" must be true or false, not ${shown(value)}`,
@@ -193,7 +194,7 @@ function flag(name: string, value: unknown): void {
   }
 }
 
-function permissionBits(name: string, value: unknown): void {
+export function permissionBits(name: string, value: unknown): void {
   if (typeof value !== "number") {
     throw new TypeError(
       `option "${name}" must be a number such as 0o644, not ${shown(value)}`,
@@ -206,7 +207,7 @@ function permissionBits(name: string, value: unknown): void {
   }
 }
 
-function abortSignal(name: string, value: unknown): void {
+export function abortSignal(name: string, value: unknown): void {
   if (!(value instanceof AbortSignal)) {
     throw new TypeError(
       `option "${name}" must be an AbortSignal, not ${shown(value)}`,
@@ -214,7 +215,7 @@ function abortSignal(name: string, value: unknown): void {
   }
 }
 
-function callback(name: string, value: unknown): void {
+export function callback(name: string, value: unknown): void {
   if (typeof value !== "function") {
     throw new TypeError(
       `option "${name}" must be a function, not ${shown(value)}`,
@@ -241,7 +242,7 @@ function quoted(words: string[]): string {
 }
 
 /** A value in an error's words: short, and never failing itself. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (
     value === null || typeof value !== "object" && typeof value !== "function"

@@ -3,7 +3,8 @@
  * `a/link/../b` means what the system says it means, which is not `a/b` where `link` is a link.
  */
 
-import { basename, dirname, sep } from "node:path";
+import { basename, dirname, isAbsolute, sep } from "node:path";
+import { isProtocolName } from "./names.ts";
 
 /** The path as a string; a mistake in it is a `TypeError`. */
 export function toPath(path: string | URL): string {
@@ -44,4 +45,21 @@ export function split(path: string): { dir: string; name: string } {
 /** The path of `name` in `dir`. */
 export function inside(dir: string, name: string): string {
   return dir.endsWith("/") || dir.endsWith(sep) ? dir + name : dir + sep + name;
+}
+
+/** Refuses what can't be the path of an entry within a directory. */
+export function checkEntryName(relative: unknown): void {
+  const wrong = (why: string): never => {
+    throw new TypeError(`an entry can't be called ${JSON.stringify(relative)}: ${why}`);
+  };
+  if (typeof relative !== "string") return wrong("it must be a string");
+  if (relative === "") wrong("it is empty");
+  if (isAbsolute(relative)) wrong("it must be relative");
+  if (relative.includes("\0")) wrong("it contains a NUL character");
+  if (!relative.isWellFormed()) wrong("it contains a lone surrogate");
+  if (sep !== "/" && relative.includes(sep)) wrong("its parts are separated by /");
+  for (const part of relative.split("/")) {
+    if (part === "" || part === "." || part === "..") wrong(`it has a part "${part}"`);
+    if (isProtocolName(part)) wrong(`${part} is a name that cleaning up may remove`);
+  }
 }

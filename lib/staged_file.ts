@@ -4,12 +4,12 @@
 
 import { BlockWriter } from "./block_writer.ts";
 import { type Chunk, ChunkEncoder } from "./content.ts";
-import { describe } from "./errors.ts";
 import { FileStage, type WriteResult } from "./file_stage.ts";
 import { type FileOptions, type FileSettings, fileSettings } from "./options.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
+import { queue, Staging } from "./staging.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
 
 /**
@@ -44,13 +44,13 @@ export async function stageFile(
   path: string | URL,
   options?: FileOptions,
 ): Promise<StagedFile> {
-  const staging = new Staging(
+  const staged = new Staged(
     systemCalls().async,
     toPath(path),
     fileSettings(options),
   );
-  await runAsync(staging.open());
-  return asyncForm(staging);
+  await runAsync(staged.open());
+  return asyncForm(staged);
 }
 
 /**
@@ -66,13 +66,13 @@ export function stageFileSync(
   path: string | URL,
   options?: FileOptions,
 ): StagedFileSync {
-  const staging = new Staging(
+  const staged = new Staged(
     systemCalls().sync,
     toPath(path),
     fileSettings(options),
   );
-  runSync(staging.open());
-  return syncForm(staging);
+  runSync(staged.open());
+  return syncForm(staged);
 }
 
 /** A new version of a file on its way, as {@link stageFile} returns it. */
@@ -106,97 +106,62 @@ export interface StagedFileSync extends Disposable {
   discard(): void;
 }
 
-function asyncForm(staging: Staging): StagedFile {
-  let last: Promise<unknown> = Promise.resolve();
-  const enqueue = <T>(steps: () => Steps<T>): Promise<T> => {
-    const run = (): Promise<T> => runAsync(steps());
-    const result = last.then(run, run);
-    last = result;
-    return result;
-  };
-  const write = (chunk: Chunk): Promise<void> => enqueue(() => staging.write(chunk));
-  const discard = (): Promise<void> => enqueue(() => staging.discard());
+function asyncForm(staged: Staged): StagedFile {
+  const inOrder = queue();
+  const write = (chunk: Chunk): Promise<void> => inOrder(() => staged.write(chunk));
+  const discard = (): Promise<void> => inOrder(() => staged.discard());
   return {
     write,
     writable: new WritableStream({ write, abort: discard }),
-    commit: () => enqueue(() => staging.commit()),
+    commit: () => inOrder(() => staged.commit()),
     discard,
     [Symbol.asyncDispose]: discard,
   };
 }
 
-function syncForm(staging: Staging): StagedFileSync {
-  const discard = (): void => runSync(staging.discard());
+function syncForm(staged: Staged): StagedFileSync {
+  const discard = (): void => runSync(staged.discard());
   return {
-    write: (chunk) => runSync(staging.write(chunk)),
-    commit: () => runSync(staging.commit()),
+    write: (chunk) => runSync(staged.write(chunk)),
+    commit: () => runSync(staged.commit()),
     discard,
     [Symbol.dispose]: discard,
   };
 }
 
 /** What both forms of a staged file do, as steps. */
-export class Staging {
-  readonly #given: string;
+class Staged {
   readonly #stage: FileStage;
+  readonly #staging: Staging<WriteResult>;
   readonly #writer: BlockWriter;
   readonly #encoder = new ChunkEncoder();
-  #state: "open" | "committed" | "discarded" | "failed" = "open";
 
   constructor(os: Os, given: string, settings: FileSettings) {
-    this.#given = given;
     this.#stage = new FileStage(os, given, settings);
+    this.#staging = new Staging(given, this.#stage);
     this.#writer = new BlockWriter(this.#stage, settings);
   }
 
   *open(): Steps<void> {
-    yield* this.#attempt(this.#stage.find());
-    yield* this.#attempt(this.#stage.create());
+    yield* this.#staging.attempt(this.#stage.find());
+    yield* this.#staging.attempt(this.#stage.create());
   }
 
   *write(chunk: Chunk): Steps<void> {
-    this.#expectOpen();
+    this.#staging.expectOpen();
     // A chunk that is none is the caller's mistake: what is staged stays good.
-    yield* this.#attempt(this.#writer.add(this.#encoder.encode(chunk)));
+    const bytes = this.#encoder.encode(chunk);
+    yield* this.#staging.attempt(this.#writer.add(bytes));
   }
 
   *commit(): Steps<WriteResult> {
-    this.#expectOpen();
+    this.#staging.expectOpen();
     this.#encoder.end();
-    yield* this.#attempt(this.#writer.finish());
-    const result = yield* this.#attempt(this.#stage.commit());
-    this.#state = "committed";
-    return result;
+    yield* this.#staging.attempt(this.#writer.finish());
+    return yield* this.#staging.commit();
   }
 
   *discard(): Steps<void> {
-    if (this.#state !== "open") return;
-    this.#state = "discarded";
-    const left = yield* this.#stage.discard();
-    if (left === undefined) return;
-    throw describe(left, {
-      operation: "discard",
-      target: this.#given,
-      outcome: "unchanged",
-      existed: true,
-      path: this.#given,
-    });
-  }
-
-  *#attempt<T>(steps: Steps<T>): Steps<T> {
-    try {
-      return yield* steps;
-    } catch (error) {
-      this.#state = "failed";
-      throw yield* this.#stage.fail(error);
-    }
-  }
-
-  #expectOpen(): void {
-    if (this.#state === "open") return;
-    const what = this.#state === "failed" ? "has failed and is discarded" : `is ${this.#state}`;
-    throw new TypeError(
-      `the staged file for ${JSON.stringify(this.#given)} ${what} already`,
-    );
+    yield* this.#staging.discard();
   }
 }

@@ -53,3 +53,50 @@ export async function runAsync<T>(steps: Steps<T>): Promise<T> {
   }
   return step.value;
 }
+
+/**
+ * Runs independent steps, up to `limit` of them at a time where their calls answer later, one after
+ * the other where they answer at once. `next` supplies them until it returns nothing. After a failure
+ * no more are started, those under way are run to their end, and the first error is thrown.
+ */
+export function* parallel(next: () => Steps<Steps<void> | undefined>, limit: number): Steps<void> {
+  const waiting = new Map<Steps<void>, Promise<Settled>>();
+  const errors: unknown[] = [];
+  let supplied = false;
+  const advance = (steps: Steps<void>, settled?: Settled): void => {
+    try {
+      let step = settled === undefined
+        ? steps.next()
+        : "error" in settled
+        ? steps.throw(settled.error)
+        : steps.next(settled.answer);
+      while (!step.done && !(step.value instanceof Promise)) step = steps.next(step.value);
+      if (!step.done) waiting.set(steps, settledOf(steps, step.value as Promise<unknown>));
+    } catch (error) {
+      errors.push(error);
+    }
+  };
+  for (;;) {
+    while (!supplied && errors.length === 0 && waiting.size < limit) {
+      try {
+        const steps = yield* next();
+        if (steps === undefined) supplied = true;
+        else advance(steps);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (waiting.size === 0) break;
+    const settled = yield* settle(Promise.race(waiting.values()));
+    waiting.delete(settled.steps);
+    advance(settled.steps, settled);
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+/** How the call that steps wait for ended. */
+type Settled = { steps: Steps<void> } & ({ answer: unknown } | { error: unknown });
+
+function settledOf(steps: Steps<void>, promise: Promise<unknown>): Promise<Settled> {
+  return promise.then((answer) => ({ steps, answer }), (error) => ({ steps, error }));
+}

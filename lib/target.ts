@@ -18,7 +18,7 @@ export interface Target {
   path: string;
   dir: string;
   name: string;
-  /** The existing file, if its attributes are to be considered; a link that is replaced has none. */
+  /** What is there now; for a file to be written, only a file. */
   stat: Stat | undefined;
 }
 
@@ -26,35 +26,34 @@ export interface Target {
 const MOST_LINKS = 40;
 
 /** Looks at the target of a write, without changing anything. */
-export function* findTarget(
-  os: Os,
-  given: string,
-  settings: FileSettings,
-): Steps<Target> {
+export function* findTarget(os: Os, given: string, settings: FileSettings): Steps<Target> {
+  const found = yield* locate(os, given, settings.followSymlink);
+  const { path, name, stat } = found;
+  if (name === "" || stat?.kind === "directory") {
+    throw new Refusal("EISDIR", path, "it is a directory (EISDIR)");
+  }
+  if (stat !== undefined && !settings.overwrite) throw new OsError("EEXIST", "lstat", path);
+  if (stat?.kind === "other") {
+    const why = "it is a device, pipe or socket, which a file must not replace";
+    throw new Refusal("ERR_UNSUPPORTED", path, why);
+  }
+  return { ...found, stat: stat?.kind === "file" ? stat : undefined };
+}
+
+/** Finds what is at a path, or where the links there lead. */
+export function* locate(os: Os, given: string, followSymlink: boolean): Steps<Target> {
   let path = given;
   for (let links = 0;; links++) {
     const { dir, name } = split(path);
     const stat = yield* look(os, path);
-    if (name === "" || stat?.kind === "directory") {
-      throw new Refusal("EISDIR", path, "it is a directory (EISDIR)");
-    }
-    if (stat?.kind === "symlink" && settings.followSymlink) {
-      if (links === MOST_LINKS) throw new OsError("ELOOP", "lstat", path);
-      path = yield* follow(os, given, path, dir);
-      continue;
-    }
-    if (stat !== undefined && !settings.overwrite) {
-      throw new OsError("EEXIST", "lstat", path);
-    }
-    if (stat?.kind === "other") {
-      const why = "it is a device, pipe or socket, which a file must not replace";
-      throw new Refusal("ERR_UNSUPPORTED", path, why);
-    }
-    return { path, dir, name, stat: stat?.kind === "file" ? stat : undefined };
+    if (stat?.kind !== "symlink" || !followSymlink) return { path, dir, name, stat };
+    if (links === MOST_LINKS) throw new OsError("ELOOP", "lstat", path);
+    path = yield* follow(os, given, path, dir);
   }
 }
 
-function* look(os: Os, path: string): Steps<Stat | undefined> {
+/** What is at a path; nothing if nothing is. */
+export function* look(os: Os, path: string): Steps<Stat | undefined> {
   try {
     return yield* os.lstat(path);
   } catch (error) {
@@ -108,7 +107,7 @@ export function* makeDirs(os: Os, dir: string, dirs: NewDirs): Steps<void> {
   const missing: string[] = [];
   for (let path = dir;;) {
     try {
-      yield* os.mkdir(path);
+      yield* os.mkdir(path, 0o777);
       dirs.made.push(path);
     } catch (error) {
       if (!(error instanceof OsError)) throw error;

@@ -206,10 +206,16 @@ class Names {
   /** Whether a name stands for a function that makes steps. */
   #isFunction(name: string): boolean {
     return (this.#types.get(name) ?? []).some((source) => {
-      if (source.type === "FunctionExpression" && source.generator) return true;
-      const makes = source.type === "FunctionExpression" ||
-        source.type === "ArrowFunctionExpression" || source.type === "TSFunctionType";
-      return makes && /^:?\s*(=>)?\s*Steps\b/.test(this.#text(source.returnType!));
+      switch (source.type) {
+        case "FunctionExpression":
+        case "ArrowFunctionExpression":
+        case "TSFunctionType": {
+          const type = source.returnType?.typeAnnotation;
+          return type?.type === "TSTypeReference" && this.#text(type.typeName) === "Steps";
+        }
+        default:
+          return false;
+      }
     });
   }
 

@@ -35,9 +35,12 @@ import { findTarget as find } from "./target.ts";
 export class Sample {
   readonly #os: Os;
   readonly #stage: FileStage;
+  readonly #given: (text: string) => Steps<void>;
+  readonly #sink: Sink;
   #comparison: Comparison | undefined;
 
   *method(port: Os, os: Os, stages: FileStage[], set: Set<string>): Steps<unknown> {
+    const inner = function* (path: string): Steps<void> {};
     ${statements}
   }
 
@@ -46,6 +49,11 @@ export class Sample {
   }
 
   plain(): void {}
+}
+
+interface Sink {
+  write(bytes: Uint8Array): Steps<void>;
+  size(): number;
 }
 
 function* local(): Steps<void> {}
@@ -75,6 +83,7 @@ const good = [
   "set.add(path); stages.find(plain); set.delete(path);",
   "const stream: WritableStream = writable; stream.close();",
   "const encoder = new Encoder(); encoder.write(chunk);",
+  "this.#sink.size();",
   "other.fsync(file);",
 ];
 
@@ -107,6 +116,9 @@ const bad: Case[] = [
   ["new FileStage(os, path, settings).create();", "new FileStage(os, path, settings).create()"],
   ["for (const stage of stages) stage.discard();", "stage.discard()"],
   ["stages[0]!.commit();", "stages[0]!.commit()"],
+  ["inner(path);", "inner(path)"],
+  ["this.#given(text);", "this.#given(text)"],
+  ["this.#sink.write(bytes);", "this.#sink.write(bytes)"],
   ["trySync(os, file);", "trySync(os, file)"],
   ["find(os, path, settings);", "find(os, path, settings)"],
   ["yield local();", "yield local()"],

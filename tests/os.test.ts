@@ -100,7 +100,7 @@ for (const { form, os, run: drive } of drivers) {
       const empty = await drive(open(at("empty")));
       assertEquals(await drive(read(empty, into)), 0);
       await drive(close(empty));
-      await drive(mkdir(at("sub")));
+      await drive(mkdir(at("sub"), 0o777));
       assertEquals((await drive(lstat(at("sub")))).kind, "directory");
       const sub = await drive(openDir(at("sub")));
       if (process.platform !== "win32") await drive(fsync(sub!));
@@ -129,7 +129,7 @@ for (const { form, os, run: drive } of drivers) {
         [create(at("file"), 0o600), "EEXIST", "file"],
         [create(at("link"), 0o600), "EEXIST", "link"],
         [link(at("file"), at("sub")), "EEXIST", "file"],
-        [mkdir(at("sub")), "EEXIST", "sub"],
+        [mkdir(at("sub"), 0o777), "EEXIST", "sub"],
         [rename(at("file"), at("sub")), "EISDIR", "file"],
         [readlink(at("file")), "EINVAL", "file"],
         [create(at("n".repeat(256)), 0o600), "ENAMETOOLONG", "n".repeat(256)],

@@ -1,7 +1,7 @@
 /** The drivers of steps: results, errors and the order of calls, at once and later. */
 
 import { test } from "node:test";
-import { lift, runAsync, runSync, settle, type Steps } from "../lib/steps.ts";
+import { lift, parallel, runAsync, runSync, settle, type Steps } from "../lib/steps.ts";
 import { assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
 
 const now = lift((value: number) => value * 2);
@@ -60,4 +60,55 @@ test("runSync() refuses a call that answers later", () => {
 test("settle() waits for what was started before", async () => {
   assertEquals(await runAsync(settle(Promise.resolve(7))), 7);
   assertEquals(runSync(settle(7)), 7);
+});
+
+/** Supplies steps that log their beginning and end, around a call. */
+function* supply(
+  log: string[],
+  count: number,
+  call: (i: number) => Steps<unknown>,
+): Generator<Steps<void>> {
+  for (let i = 0; i < count; i++) {
+    yield (function* (): Steps<void> {
+      log.push(`+${i}`);
+      yield* call(i);
+      log.push(`-${i}`);
+    })();
+  }
+}
+
+function* supplied(all: Iterator<Steps<void>>): Steps<Steps<void> | undefined> {
+  return (yield* settle(all.next())).value as Steps<void> | undefined;
+}
+
+test("parallel() runs steps in order where calls answer at once", async () => {
+  for (const run of [runSync, runAsync]) {
+    const log: string[] = [];
+    const all = supply(log, 3, now);
+    await run(parallel(() => supplied(all), 2));
+    assertEquals(log, ["+0", "-0", "+1", "-1", "+2", "-2"]);
+  }
+});
+
+test("parallel() interleaves up to its limit where calls answer later", async () => {
+  const log: string[] = [];
+  const pause = lift((i: number) =>
+    new Promise<void>((done) => setTimeout(done, i === 0 ? 30 : 1))
+  );
+  const all = supply(log, 5, pause);
+  await runAsync(parallel(() => supplied(all), 2));
+  assertEquals(log.slice(0, 3), ["+0", "+1", "-1"]);
+  assertEquals(log.filter((entry) => entry.startsWith("-")).length, 5);
+  assertEquals(log.at(-1), "-0");
+});
+
+test("parallel() starts nothing after a failure, ends what runs, throws the first error", async () => {
+  const log: string[] = [];
+  const call = (i: number): Steps<unknown> => i === 1 ? rejected() : later(i);
+  const all = supply(log, 10, call);
+  await assertRejects(() => runAsync(parallel(() => supplied(all), 3)), Error, "rejected");
+  assertEquals(log.filter((entry) => entry.startsWith("+")), ["+0", "+1", "+2"]);
+  assertEquals(log.filter((entry) => entry.startsWith("-")).sort(), ["-0", "-2"]);
+  const broke = supply(log, 10, broken);
+  assertThrows(() => runSync(parallel(() => supplied(broke), 3)), Error, "broken");
 });

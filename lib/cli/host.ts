@@ -3,7 +3,7 @@
  * Deno's own calls are used in Deno: to touch `process` there would double the start-up time.
  */
 
-import { isDeno } from "../os/mod.ts";
+import { isDeno } from "../os/runtime.ts";
 
 /** A signal that asks a process to end. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP";

@@ -5,8 +5,10 @@
  */
 
 import { OsError } from "./errno.ts";
+import { listSync } from "./deno_listing.ts";
 import { INLINE_BYTES } from "./inline.ts";
-import type { Calls, Handle, Stat } from "./port.ts";
+import { native, syncFileSystem } from "./native.ts";
+import type { Calls, Entry, Handle, Stat } from "./port.ts";
 
 /** The calls of this binding, answered at once and later. */
 export function denoCalls(): { sync: Calls; async: Calls } {
@@ -24,6 +26,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     fstat: (open) => stat(file(open).statSync(), windows),
     readlink: (path) => Deno.readLinkSync(path),
     realpath: (path) => Deno.realPathSync(path),
+    readdir: (path) => listSync(path),
     create: (path, mode) => handle(Deno.openSync(path, creating(mode))),
     open: (path) => handle(Deno.openSync(path)),
     openDir: (path) => windows ? undefined : handle(Deno.openSync(path)),
@@ -36,17 +39,37 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     },
     chown: (open, path, uid, gid) =>
       onDescriptor(file(open), path, (fs, fd) => fs.fchownSync(fd, uid, gid)),
+    utime: (open, mtime) => file(open).utimeSync(new Date(), new Date(mtime)),
     fsync: (open) => file(open).syncSync(),
     close: (open) => file(open).close(),
     rename: (from, to) => Deno.renameSync(from, to),
     link: (from, to) => Deno.linkSync(from, to),
     unlink: (path) => Deno.removeSync(path),
-    mkdir: (path) => Deno.mkdirSync(path),
+    symlink: (text, path) => Deno.symlinkSync(text, path),
+    copy: (from, to) => Deno.copyFileSync(from, to),
+    mkdir: (path, mode) => Deno.mkdirSync(path, { mode }),
     rmdir: (path) => Deno.removeSync(path),
+    removeTree: (path) => Deno.removeSync(path, { recursive: true }),
+    openLock: (path) => {
+      // Created exclusively or not at all: `create` alone would follow a link that somebody put there.
+      const options = { read: true, write: true };
+      try {
+        return handle(Deno.openSync(path, { ...options, createNew: true }));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        return handle(Deno.openSync(path, options));
+      }
+    },
+    tryLock: (open) => file(open).tryLockSync(true),
+    canExchange: () => native().exchange !== undefined,
+    exchange: (one, other) => native().exchange?.(one, other) ?? false,
+    ...syncFileSystem(false),
+    sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
   const async: Calls = {
     ...sync,
+    readdir: (path) => list(path),
     create: (path, mode) => Deno.open(path, creating(mode)).then(handle),
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
@@ -55,8 +78,13 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     rename: (from, to) => Deno.rename(from, to),
     link: (from, to) => Deno.link(from, to),
     unlink: (path) => Deno.remove(path),
-    mkdir: (path) => Deno.mkdir(path),
+    symlink: (text, path) => Deno.symlink(text, path),
+    copy: (from, to) => Deno.copyFile(from, to),
+    mkdir: (path, mode) => Deno.mkdir(path, { mode }),
     rmdir: (path) => Deno.remove(path),
+    removeTree: (path) => Deno.remove(path, { recursive: true }),
+    ...syncFileSystem(true),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 
   return { sync, async };
@@ -93,19 +121,31 @@ function onDescriptor(
   }
 }
 
+async function list(path: string): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for await (const found of Deno.readDir(path)) {
+    entries.push({ name: found.name, kind: kindOf(found) });
+  }
+  return entries;
+}
+
 function stat(found: Deno.FileInfo, windows: boolean): Stat {
   return {
-    kind: found.isFile
-      ? "file"
-      : found.isDirectory
-      ? "directory"
-      : found.isSymlink
-      ? "symlink"
-      : "other",
+    kind: kindOf(found),
     size: found.size,
     mode: windows ? 0o666 : found.mode! & 0o7777,
     uid: found.uid ?? 0,
     gid: found.gid ?? 0,
     links: found.nlink ?? 1,
+    dev: found.dev,
+    ino: found.ino ?? 0,
+    mtime: found.mtime?.getTime() ?? 0,
+    ctime: found.ctime?.getTime() ?? 0,
   };
+}
+
+function kindOf(found: Deno.FileInfo | Deno.DirEntry): Stat["kind"] {
+  if (found.isFile) return "file";
+  if (found.isDirectory) return "directory";
+  return found.isSymlink ? "symlink" : "other";
 }

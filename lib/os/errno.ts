@@ -4,6 +4,8 @@
  * `ERR_PERMISSION` where the runtime itself refused. Interrupted calls are made again.
  */
 
+import type { Steps } from "../steps.ts";
+
 /** A system call that failed. */
 export class OsError extends Error {
   override readonly name = "OsError";
@@ -21,6 +23,17 @@ export class OsError extends Error {
     this.code = code;
     this.call = call;
     this.path = path;
+  }
+}
+
+/** Runs steps and returns the system's error that ended them, if one did. */
+export function* caught(steps: Steps<void>): Steps<OsError | undefined> {
+  try {
+    yield* steps;
+    return undefined;
+  } catch (error) {
+    if (error instanceof OsError) return error;
+    throw error;
   }
 }
 

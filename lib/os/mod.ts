@@ -5,6 +5,7 @@
 import { denoCalls, denoMissingFlags } from "./deno.ts";
 import { nodeCalls, nodeMissingFlags } from "./node.ts";
 import { type Os, port } from "./port.ts";
+import { isDeno } from "./runtime.ts";
 
 let chosen: { sync: Os; async: Os } | undefined;
 
@@ -22,9 +23,7 @@ export function missingFlags(dir: string): string[] {
   return isDeno() ? denoMissingFlags(dir) : nodeMissingFlags(dir);
 }
 
-/** Whether this runs in Deno, rather than in Node with a shim of its name. */
-export function isDeno(): boolean {
-  return typeof Deno !== "undefined" &&
-    typeof Deno.version?.deno === "string" &&
-    typeof Deno.openSync === "function";
+/** The number of this process. */
+export function processId(): number {
+  return isDeno() ? Deno.pid : process.pid;
 }

@@ -5,7 +5,8 @@
 
 import type * as Fs from "node:fs";
 import { INLINE_BYTES } from "./inline.ts";
-import type { Calls, Handle, Stat } from "./port.ts";
+import { native, syncFileSystem } from "./native.ts";
+import type { Calls, Entry, Handle, Stat } from "./port.ts";
 
 type Callback<T> = (error: Error | null, value?: T) => void;
 
@@ -13,7 +14,8 @@ type Callback<T> = (error: Error | null, value?: T) => void;
 export function nodeCalls(): { sync: Calls; async: Calls } {
   const fs = process.getBuiltinModule("node:fs");
   const windows = process.platform === "win32";
-  const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = fs.constants;
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants;
+  const { COPYFILE_EXCL, COPYFILE_FICLONE } = fs.constants;
   const fd = (file: Handle): number => file as unknown as number;
   const handle = (fd: number): Handle => fd as unknown as Handle;
 
@@ -22,6 +24,7 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     fstat: (file) => stat(fs.fstatSync(fd(file)), windows),
     readlink: (path) => fs.readlinkSync(path),
     realpath: (path) => fs.realpathSync.native(path),
+    readdir: (path) => fs.readdirSync(path, { withFileTypes: true }).map(entry),
     create: (path, mode) => handle(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, mode)),
     open: (path) => handle(fs.openSync(path, O_RDONLY)),
     openDir: (path) => windows ? undefined : handle(fs.openSync(path, O_RDONLY)),
@@ -29,17 +32,30 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     write: (file, bytes) => fs.writeSync(fd(file), bytes, 0, bytes.length, null),
     chmod: (file, _path, mode) => windows ? undefined : fs.fchmodSync(fd(file), mode),
     chown: (file, _path, uid, gid) => fs.fchownSync(fd(file), uid, gid),
+    utime: (file, mtime) => fs.futimesSync(fd(file), Date.now() / 1000, mtime / 1000),
     fsync: (file) => fs.fsyncSync(fd(file)),
     close: (file) => fs.closeSync(fd(file)),
     rename: (from, to) => fs.renameSync(from, to),
     link: (from, to) => fs.linkSync(from, to),
     unlink: (path) => fs.unlinkSync(path),
-    mkdir: (path) => fs.mkdirSync(path),
+    symlink: (text, path) => fs.symlinkSync(text, path),
+    copy: (from, to) => fs.copyFileSync(from, to, COPYFILE_EXCL | COPYFILE_FICLONE),
+    mkdir: (path, mode) => fs.mkdirSync(path, mode),
     rmdir: (path) => fs.rmdirSync(path),
+    removeTree: (path) => fs.rmSync(path, { recursive: true }),
+    openLock: (path) => handle(fs.openSync(path, O_RDWR | O_CREAT | (O_NOFOLLOW ?? 0), 0o666)),
+    tryLock: (file) => tryFlock(fd(file)),
+    canExchange: () => native().exchange !== undefined,
+    exchange: (one, other) => native().exchange?.(one, other) ?? false,
+    ...syncFileSystem(false),
+    sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
   const async: Calls = {
     ...sync,
+    readdir: (path) =>
+      later<Fs.Dirent[]>((done) => fs.readdir(path, { withFileTypes: true }, done))
+        .then((entries) => entries.map(entry)),
     create: (path, mode) =>
       later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(handle),
     read: (file, into) =>
@@ -55,8 +71,15 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     rename: (from, to) => later((done) => fs.rename(from, to, done)),
     link: (from, to) => later((done) => fs.link(from, to, done)),
     unlink: (path) => later((done) => fs.unlink(path, done)),
-    mkdir: (path) => later((done) => fs.mkdir(path, done)),
+    symlink: (text, path) => later((done) => fs.symlink(text, path, done)),
+    copy: (from, to) =>
+      later((done) => fs.copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE, done)),
+    mkdir: (path, mode) => later((done) => fs.mkdir(path, mode, done)),
     rmdir: (path) => later((done) => fs.rmdir(path, done)),
+    removeTree: (path) => later((done) => fs.rm(path, { recursive: true }, done)),
+    // A foreign call would hold up the event loop for as long as the disk takes.
+    openFs: () => undefined,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 
   return { sync, async };
@@ -73,19 +96,38 @@ export function nodeMissingFlags(dir: string): string[] {
 
 function stat(found: Fs.Stats, windows: boolean): Stat {
   return {
-    kind: found.isFile()
-      ? "file"
-      : found.isDirectory()
-      ? "directory"
-      : found.isSymbolicLink()
-      ? "symlink"
-      : "other",
+    kind: kindOf(found),
     size: found.size,
     mode: windows ? 0o666 : found.mode & 0o7777,
     uid: found.uid,
     gid: found.gid,
     links: found.nlink,
+    dev: found.dev,
+    ino: found.ino,
+    mtime: found.mtimeMs,
+    ctime: found.ctimeMs,
   };
+}
+
+function entry(found: Fs.Dirent): Entry {
+  return { name: found.name, kind: kindOf(found) };
+}
+
+function kindOf(found: Fs.Stats | Fs.Dirent): Stat["kind"] {
+  if (found.isFile()) return "file";
+  if (found.isDirectory()) return "directory";
+  return found.isSymbolicLink() ? "symlink" : "other";
+}
+
+/** Whether the lock was free; undefined where there is no flock(2). */
+function tryFlock(fd: number): boolean | undefined {
+  const { tryFlock } = native();
+  if (tryFlock === undefined) return undefined;
+  const errno = tryFlock(fd);
+  if (errno === 0) return true;
+  const { EWOULDBLOCK } = process.getBuiltinModule("node:os").constants.errno;
+  if (errno === EWOULDBLOCK) return false;
+  throw Object.assign(new Error("flock failed"), { errno: -errno });
 }
 
 /** A callback of `node:fs` as a promise: cheaper than `node:fs/promises`, and on plain descriptors. */

@@ -24,6 +24,18 @@ export interface Stat {
   gid: number;
   /** How many names it has. */
   links: number;
+  /** Which file system it is on, and which file it is there. */
+  dev: number;
+  ino: number;
+  /** When its content and its inode were changed last, in ms since 1970, as exactly as is known. */
+  mtime: number;
+  ctime: number;
+}
+
+/** An entry of a directory. */
+export interface Entry {
+  name: string;
+  kind: Stat["kind"];
 }
 
 type Answer<T> = T | Promise<T>;
@@ -38,6 +50,8 @@ export interface Calls {
   readlink(path: string): Answer<string>;
   /** The canonical form of a path that exists. */
   realpath(path: string): Answer<string>;
+  /** The entries of a directory, all of them; a listing that breaks off fails. */
+  readdir(path: string): Answer<Entry[]>;
   /** Creates a file for writing; fails if anything, a link included, has that name. */
   create(path: string, mode: number): Answer<Handle>;
   /** Opens a file for reading. */
@@ -52,6 +66,8 @@ export interface Calls {
   chmod(file: Handle, path: string, mode: number): Answer<void>;
   /** Sets owner and group of an own open file, whose owner may read it, under `path`. */
   chown(file: Handle, path: string, uid: number, gid: number): Answer<void>;
+  /** Sets the time of modification of what is open, in ms since 1970. */
+  utime(file: Handle, mtime: number): Answer<void>;
   /** Waits until data and metadata of a file or directory are on the device. */
   fsync(file: Handle): Answer<void>;
   close(file: Handle): Answer<void>;
@@ -59,8 +75,29 @@ export interface Calls {
   /** Makes a second name for a file; fails if `to` exists. */
   link(from: string, to: string): Answer<void>;
   unlink(path: string): Answer<void>;
-  mkdir(path: string): Answer<void>;
+  symlink(text: string, path: string): Answer<void>;
+  /** Copies a file's content to a new file, sharing it where the file system can. */
+  copy(from: string, to: string): Answer<void>;
+  /** Makes a directory; the umask takes from its mode. */
+  mkdir(path: string, mode: number): Answer<void>;
   rmdir(path: string): Answer<void>;
+  /** Removes a file or a directory with all that is in it. */
+  removeTree(path: string): Answer<void>;
+  /** Opens a file for locking, creating it if it is missing. */
+  openLock(path: string): Answer<Handle>;
+  /** Takes the kernel's lock on an open file; false if another holds it. Undefined: there is none. */
+  tryLock(file: Handle): Answer<boolean | undefined>;
+  /** Whether names can be exchanged at all; not yet whether a file system does it. */
+  canExchange(): Answer<boolean>;
+  /** Swaps two directories in one step; false where that can't be had, and nothing has changed. */
+  exchange(one: string, other: string): Answer<boolean>;
+  /** Opens a directory to sync all of its file system later; nothing where that can't be had. */
+  openFs(path: string): Answer<Handle | undefined>;
+  /** Syncs that file system; fails as well if writing back has failed since it was opened. */
+  syncFs(dir: Handle): Answer<void>;
+  closeFs(dir: Handle): Answer<void>;
+  /** Waits so many milliseconds. */
+  sleep(ms: number): Answer<void>;
 }
 
 /** The same calls as steps, to be run with `yield*`. */

@@ -2,7 +2,7 @@
 
 import { OsError } from "../../lib/os/errno.ts";
 import { systemCalls } from "../../lib/os/mod.ts";
-import type { Os } from "../../lib/os/port.ts";
+import type { Handle, Os } from "../../lib/os/port.ts";
 import { runAsync, runSync, type Steps } from "../../lib/steps.ts";
 
 /** A call of the port. */
@@ -19,7 +19,7 @@ type AnyCall = (...args: unknown[]) => Steps<unknown>;
 export function watched(
   os: Os,
   before: (call: Call) => void,
-  after: (call: Call) => void = () => {},
+  after: (call: Call, answer: unknown) => void = () => {},
 ): Os {
   let number = 0;
   const wrap = ([name, real]: [string, unknown]): [string, AnyCall] => [
@@ -28,7 +28,7 @@ export function watched(
       const call = { name: name as keyof Os, args, number: ++number };
       before(call);
       const answer = yield* (real as AnyCall)(...args);
-      after(call);
+      after(call, answer);
       return answer;
     },
   ];
@@ -76,18 +76,35 @@ export async function killAfter(
   operation: (os: Os) => Steps<unknown>,
 ): Promise<boolean> {
   let made = 0;
-  const steps = operation(watched(port, () => made++));
+  const locks = new Set<unknown>();
+  const note = ({ name }: Call, answer: unknown): void => {
+    if (name === "openLock") locks.add(answer);
+  };
+  const count = ({ name, args }: Call): void => {
+    made++;
+    if (name === "close") locks.delete(args[0]);
+  };
+  const steps = operation(watched(port, count, note));
+  try {
+    return await driveUntil(() => made >= calls, steps);
+  } finally {
+    // The kernel closes what a killed process has open, which frees its locks.
+    for (const lock of locks) runSync(port.close(lock as Handle));
+  }
+}
+
+async function driveUntil(killed: () => boolean, steps: Steps<unknown>): Promise<boolean> {
   let step = steps.next();
   while (!step.done) {
     let answer;
     try {
       answer = await step.value;
     } catch (error) {
-      if (made >= calls) return true;
+      if (killed()) return true;
       step = steps.throw(error);
       continue;
     }
-    if (made >= calls) return true;
+    if (killed()) return true;
     step = steps.next(answer);
   }
   return false;

@@ -26,7 +26,10 @@ export function programCommand(
   const path = fileURLToPath(new URL(`../../${file}`, import.meta.url));
   if (runtime !== "deno") return [process.execPath, path, ...args];
   // Deno's `spawn` gives a Deno that is named no permission all of them; so one is named.
-  const flags = ["--no-prompt", "--quiet", "--deny-ffi", ...denoFlags];
+  const permissions = denoFlags.some((flag) => flag.startsWith("--allow") || flag === "-A")
+    ? denoFlags
+    : ["--deny-ffi", ...denoFlags];
+  const flags = ["--no-prompt", "--quiet", ...permissions];
   return [process.execPath, "run", ...flags, path, ...args];
 }
 

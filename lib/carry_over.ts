@@ -1,0 +1,242 @@
+/**
+ * What a new version of a directory takes over from the live one: everything that it does not bring
+ * itself. Files are hard links to the same inode, so that owner, mode, times and attributes stay and
+ * an editor that has one open loses nothing; where a link is refused, copies. Nothing is left out
+ * silently: what can't be carried fails the whole.
+ *
+ * After the swap, {@link rescue} brings what appeared or changed in the previous version meanwhile.
+ */
+
+import { Refusal } from "./errors.ts";
+import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
+import { newToken, stagedFileName } from "./names.ts";
+import { OsError } from "./os/errno.ts";
+import type { Entry, Os, Stat } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import { parallel, type Steps } from "./steps.ts";
+import { look } from "./target.ts";
+
+/** A carry-over from a live directory to a staged one. */
+export interface CarryOver {
+  live: string;
+  staging: string;
+  /** The file system of the live directory: what is on another can't be carried. */
+  dev: number;
+  /** Whether an unmanaged entry is wanted in the new version; false for what is below such a one. */
+  wanted: (relative: string) => boolean;
+  /** Entries that are wanted all the same, wherever they are. */
+  always: readonly string[];
+  /** Entries that both versions have, where the new one is the staged one. */
+  managed: Set<string>;
+  /** Directories that both versions have, by relative path, with the live one's attributes. */
+  dirs: Map<string, Stat>;
+  /** Of those, the ones that are made for the carry-over alone, whose times are kept. */
+  whole: Set<string>;
+  /** What was copied rather than linked, with its attributes then. */
+  copied: Map<string, Stat>;
+  /** How many entries were carried, directories not counted. */
+  carried: number;
+}
+
+/** Links are made so many at a time. */
+const AT_ONCE = 16;
+
+/** What link(2) answers where there are no links, or none for this file; then it is copied. */
+const NO_LINK = ["EPERM", "EACCES", "EMLINK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];
+
+/** Whether an entry is in the new version if it is in the live one, or may have such entries below. */
+function isWanted({ wanted, always }: CarryOver, relative: string): boolean {
+  return always.some((path) => path === relative || path.startsWith(relative + "/")) ||
+    isWantedItself(wanted, relative);
+}
+
+/** Whether neither an entry nor a directory that it is in is refused. */
+function isWantedItself(wanted: CarryOver["wanted"], relative: string): boolean {
+  for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
+    if (!wanted(relative.slice(0, slash))) return false;
+  }
+  return wanted(relative);
+}
+
+/** Carries what is below a relative path (`""` or one that ends in a slash). */
+export function* carryOver(os: Os, carry: CarryOver, below: string = ""): Steps<void> {
+  const staged = new Map<string, Stat["kind"]>();
+  for (const { name, kind } of yield* os.readdir(inside(carry.staging, below))) {
+    staged.set(name, kind);
+  }
+  const entries = yield* os.readdir(inside(carry.live, below));
+  const dirs: Entry[] = [];
+  const others = entries.values();
+  yield* parallel(function* () {
+    for (const entry of others) {
+      const relative = below + entry.name;
+      const own = staged.get(entry.name);
+      const isDir = entry.kind === "directory";
+      if (own === undefined && !isWanted(carry, relative)) continue;
+      yield* refuseNonUtf8(os, carry, relative);
+      if (isDir && (own === undefined || own === "directory")) dirs.push(entry);
+      else if (own === undefined) return carryEntry(os, carry, relative, entry.kind);
+      else if (isDir || own === "directory") refuseMixture(carry, relative, isDir);
+      else carry.managed.add(relative);
+    }
+    return undefined;
+  }, AT_ONCE);
+  for (const { name } of dirs) {
+    yield* carryDir(os, carry, below + name, !staged.has(name));
+  }
+}
+
+function* carryDir(os: Os, carry: CarryOver, relative: string, isNew: boolean): Steps<void> {
+  const stat = yield* os.lstat(inside(carry.live, relative));
+  if (stat.dev !== carry.dev) throw otherFileSystem(carry, relative);
+  carry.dirs.set(relative, stat);
+  if (isNew) {
+    carry.whole.add(relative);
+    yield* os.mkdir(inside(carry.staging, relative), 0o700);
+  }
+  yield* carryOver(os, carry, relative + "/");
+}
+
+function* carryEntry(
+  os: Os,
+  carry: CarryOver,
+  relative: string,
+  kind: Stat["kind"],
+): Steps<void> {
+  yield* linkOrCopy(os, carry, relative, kind, inside(carry.staging, relative));
+  carry.carried++;
+}
+
+function* linkOrCopy(
+  os: Os,
+  carry: CarryOver,
+  relative: string,
+  kind: Stat["kind"],
+  to: string,
+): Steps<void> {
+  const from = inside(carry.live, relative);
+  try {
+    return yield* os.link(from, to);
+  } catch (error) {
+    if (error instanceof OsError && error.code === "EXDEV") throw otherFileSystem(carry, relative);
+    const copyable = kind === "file" || kind === "symlink";
+    if (!copyable || !(error instanceof OsError && NO_LINK.includes(error.code))) throw error;
+  }
+  if (kind === "symlink") return yield* os.symlink(yield* os.readlink(from), to);
+  const stat = yield* os.lstat(from);
+  yield* os.copy(from, to);
+  yield* copyAttributes(os, stat, to);
+  carry.copied.set(relative, stat);
+}
+
+/** Gives a copy the mode, the owner (where allowed) and the time of its original. */
+function* copyAttributes(os: Os, original: Stat, path: string): Steps<void> {
+  const file = yield* os.open(path);
+  try {
+    yield* applyMetadata(os, file, path, ENTRY_RULES, original);
+    yield* os.utime(file, original.mtime);
+  } finally {
+    yield* os.close(file);
+  }
+}
+
+function refuseMixture(carry: CarryOver, relative: string, isDir: boolean): void {
+  // What is not wanted need not be saved.
+  if (!isWanted(carry, relative)) return;
+  const path = inside(carry.live, relative);
+  const [there, new_] = isDir ? ["a directory", "a file"] : ["a file", "a directory"];
+  const why =
+    `${JSON.stringify(path)} is ${there}, and ${new_} in the new version; remove it, or ` +
+    `exclude it (carryOver), if nothing in it is needed`;
+  throw new Refusal(isDir ? "EISDIR" : "ENOTDIR", path, why);
+}
+
+/** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */
+function* refuseNonUtf8(os: Os, carry: CarryOver, relative: string): Steps<void> {
+  if (!relative.includes("\ufffd")) return;
+  const path = inside(carry.live, relative);
+  if ((yield* look(os, path)) !== undefined) return;
+  const why = `the name ${
+    JSON.stringify(path)
+  } is not UTF-8, so it can't be carried over; rename it`;
+  throw new Refusal("EILSEQ", path, why);
+}
+
+function otherFileSystem(carry: CarryOver, relative: string): Refusal {
+  const path = inside(carry.live, relative);
+  const why = `${JSON.stringify(path)} is on another file system, and can't be carried over ` +
+    `(EXDEV); unmount it, or exclude it (carryOver)`;
+  return new Refusal("EXDEV", path, why);
+}
+
+/** What a rescue did. */
+export interface Rescued {
+  /** Relative paths that were brought into the live directory. */
+  paths: string[];
+  /** Those that were changed in both versions, where the live one stays. */
+  conflicts: string[];
+}
+
+/**
+ * Brings into the live directory what appeared or changed in the previous version after it had been
+ * carried over: `carry.live` is the previous version now, `carry.staging` the live directory.
+ */
+export function* rescue(
+  os: Os,
+  carry: CarryOver,
+  rescued: Rescued,
+  below: string = "",
+): Steps<void> {
+  for (const { name, kind } of yield* os.readdir(inside(carry.live, below))) {
+    const relative = below + name;
+    if (carry.managed.has(relative)) continue;
+    if (!carry.dirs.has(relative) && !isWanted(carry, relative)) continue;
+    const path = inside(carry.staging, relative);
+    const there = yield* look(os, path);
+    if (kind === "directory") {
+      if (there === undefined) {
+        const stat = yield* os.lstat(inside(carry.live, relative));
+        yield* os.mkdir(path, stat.mode);
+        rescued.paths.push(relative);
+      } else if (there.kind !== "directory") {
+        rescued.conflicts.push(relative);
+        continue;
+      }
+      yield* rescue(os, carry, rescued, relative + "/");
+    } else if (there === undefined) {
+      yield* linkOrCopy(os, carry, relative, kind, path);
+      rescued.paths.push(relative);
+    } else {
+      yield* rescueChange(os, carry, rescued, relative, there);
+    }
+  }
+}
+
+/** An entry that both have: the same file, or changed in one of them or in both. */
+function* rescueChange(
+  os: Os,
+  carry: CarryOver,
+  rescued: Rescued,
+  relative: string,
+  there: Stat,
+): Steps<void> {
+  const previous = yield* os.lstat(inside(carry.live, relative));
+  if (previous.ino === there.ino && previous.dev === there.dev) return;
+  const copied = carry.copied.get(relative);
+  if (copied !== undefined && unchanged(copied, previous)) return;
+  if (there.mtime > previous.mtime || there.kind === "directory") {
+    rescued.conflicts.push(relative);
+    return;
+  }
+  const path = inside(carry.staging, relative);
+  const slash = path.lastIndexOf("/");
+  const temp = inside(path.slice(0, slash), stagedFileName(path.slice(slash + 1), newToken()));
+  yield* linkOrCopy(os, carry, relative, previous.kind, temp);
+  yield* os.rename(temp, path);
+  rescued.paths.push(relative);
+}
+
+function unchanged(one: Stat, other: Stat): boolean {
+  return one.ino === other.ino && one.size === other.size && one.mtime === other.mtime &&
+    one.ctime === other.ctime;
+}

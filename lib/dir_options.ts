@@ -1,0 +1,153 @@
+/**
+ * The options of operations on directories and of locks; as in `options.ts`, checked before anything
+ * is touched.
+ */
+
+import {
+  abortSignal,
+  callback,
+  type Check,
+  type Durability,
+  flag,
+  known,
+  oneOf,
+  permissionBits,
+  shown,
+} from "./options.ts";
+import { checkEntryName } from "./paths.ts";
+
+/** How far a persist has come. */
+export interface DirProgress {
+  /** Entries written so far. */
+  files: number;
+  /** Their bytes. */
+  bytes: number;
+}
+
+/** Options of everything that takes a lock. */
+export interface LockOptions {
+  /**
+   * How long a lock that another holds is waited for, in ms; 0: not at all, `Infinity`: for ever.
+   * @default {10000}
+   */
+  wait?: number;
+  /** Ends the call early: it fails with `signal.reason` and has changed nothing. */
+  signal?: AbortSignal;
+}
+
+/** Options of everything that replaces a directory. */
+export interface DirOptions extends LockOptions {
+  /**
+   * What the call makes sure of.
+   * @default {"full"}
+   */
+  durability?: Durability;
+  /**
+   * The permission bits of the directory itself, 0 to 0o7777, set exactly. When absent, an existing
+   * one's are kept, and a new one gets 0o777 less the umask.
+   */
+  mode?: number;
+  /**
+   * What of the present version, if it is not among the entries, is in the new one too: all, nothing,
+   * or what the function returns true for. It is called with relative paths; false for a directory
+   * leaves out all that is in it.
+   * @default {true}
+   */
+  carryOver?: boolean | ((relative: string) => boolean);
+  /**
+   * Entries, by relative path, whose existing version wins over the new one: settings that a user may
+   * have edited.
+   * @default {[]}
+   */
+  writeOnce?: readonly string[];
+  /**
+   * How the new version gets in place. `"exchange"`: in one step, so that the name is never missing;
+   * it takes FFI and a file system that can. `"rename"`: by two renames, between which it is missing
+   * for a moment. `"auto"`: by exchange where that can be had.
+   * @default {"auto"}
+   */
+  swap?: "auto" | "exchange" | "rename";
+  /**
+   * Whether the directory is locked against other persists, of other processes too.
+   * @default {true}
+   */
+  lock?: boolean;
+  /**
+   * Whether missing directories above it are created, and removed again if the call fails.
+   * @default {true}
+   */
+  createParents?: boolean;
+  /** Called as each entry has been written. */
+  onProgress?: (progress: DirProgress) => void;
+}
+
+/** {@link LockOptions} with every question answered. */
+export interface LockSettings {
+  wait: number;
+  signal: AbortSignal | undefined;
+}
+
+/** {@link DirOptions} with every question answered. */
+export interface DirSettings extends LockSettings {
+  durability: Durability;
+  mode: number | undefined;
+  carryOver: (relative: string) => boolean;
+  writeOnce: readonly string[];
+  swap: "auto" | "exchange" | "rename";
+  lock: boolean;
+  createParents: boolean;
+  onProgress: ((progress: DirProgress) => void) | undefined;
+}
+
+/** Checks the options of an operation on a directory, and fills in what is absent. */
+export function dirSettings(options: DirOptions | undefined): DirSettings {
+  const given = known(options, DIR_CHECKS);
+  const { carryOver = true } = given;
+  return {
+    durability: given.durability ?? "full",
+    mode: given.mode,
+    carryOver: typeof carryOver === "function" ? carryOver : () => carryOver,
+    writeOnce: given.writeOnce ?? [],
+    swap: given.swap ?? "auto",
+    lock: given.lock ?? true,
+    createParents: given.createParents ?? true,
+    onProgress: given.onProgress,
+    ...waiting(given),
+  };
+}
+
+/** Checks the options of `lock`, and fills in what is absent. */
+export function lockSettings(options: LockOptions | undefined): LockSettings {
+  return waiting(known(options, LOCK_CHECKS));
+}
+
+function waiting({ wait, signal }: LockOptions): LockSettings {
+  return { wait: wait ?? 10_000, signal };
+}
+
+const LOCK_CHECKS: Record<keyof LockOptions, Check> = {
+  wait: milliseconds,
+  signal: abortSignal,
+};
+
+const DIR_CHECKS: Record<keyof DirOptions, Check> = {
+  ...LOCK_CHECKS,
+  durability: oneOf("full", "file", "none"),
+  mode: permissionBits,
+  carryOver: (name, value) => typeof value === "function" || flag(name, value),
+  writeOnce: relativePaths,
+  swap: oneOf("auto", "exchange", "rename"),
+  lock: flag,
+  createParents: flag,
+  onProgress: callback,
+};
+
+function milliseconds(name: string, value: unknown): void {
+  if (typeof value === "number" && value >= 0) return;
+  throw new RangeError(`option "${name}" must be milliseconds from 0 on, not ${shown(value)}`);
+}
+
+function relativePaths(name: string, value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError(`option "${name}" must be a list of paths`);
+  value.forEach(checkEntryName);
+}

@@ -1,0 +1,301 @@
+/**
+ * The protocol of one directory X, the only place that knows it; all of it under the lock of X:
+ *
+ *     recover X → make .staging-X → write → carry over → sync all of it and the directory above →
+ *     swap → sync the directory above → rescue late changes → trash the previous version
+ *
+ * A reader of X sees the old version or the new one. Whatever fails before the swap leaves X as it
+ * was; what fails after the second sync is told in the result, and is no failure.
+ */
+
+import { type CarryOver, carryOver, rescue } from "./carry_over.ts";
+import type { Source } from "./content.ts";
+import type { DirSettings } from "./dir_options.ts";
+import { finishDirs, syncDir, walkStage } from "./dir_sync.ts";
+import { EntryWriter, present } from "./entry_writer.ts";
+import { describe, type Outcome, Refusal } from "./errors.ts";
+import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
+import { narrow } from "./metadata.ts";
+import { newToken, siblingName, trashName } from "./names.ts";
+import type { Durability } from "./options.ts";
+import { OsError } from "./os/errno.ts";
+import type { Os } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import { recoverDir, trash } from "./recover_dir.ts";
+import type { Steps } from "./steps.ts";
+import { canExchange, type Swap, swapByExchange, swapByRename, type SwapPaths } from "./swap.ts";
+import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
+
+/** What a persist has done. */
+export interface PersistResult {
+  /** The directory, as it was given. */
+  path: string;
+  /** How it got in place. */
+  swap: Swap;
+  /** How many entries were written. */
+  written: number;
+  /** How many entries, directories not counted, were taken over from the version before. */
+  carried: number;
+  /** Entries of the version before that appeared or changed while this one was made: in it as well. */
+  rescued: string[];
+  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
+  durability: Durability;
+  /** What went wrong after the new version was safely in place; empty if nothing did. */
+  warnings: string[];
+}
+
+/** A directory's new version on its way: open, write, then commit or fail or discard. */
+export class DirStage {
+  readonly #os: Os;
+  readonly #given: string;
+  readonly #settings: DirSettings;
+  readonly #newParents: NewDirs = { made: [], parents: [] };
+  #target: Target | undefined;
+  #lock: HeldLock | undefined;
+  #paths: SwapPaths | undefined;
+  #staged = false;
+  #exchange = false;
+  #outcome: Outcome = "unchanged";
+  #entries: EntryWriter | undefined;
+
+  constructor(os: Os, given: string, settings: DirSettings) {
+    this.#os = os;
+    this.#given = given;
+    this.#settings = settings;
+  }
+
+  /** The staging directory. */
+  get path(): string {
+    return this.#paths!.staging;
+  }
+
+  /** Locks the target, recovers it, and makes the staging directory. */
+  *open(): Steps<void> {
+    const os = this.#os;
+    const { settings, dir, name } = yield* this.#find();
+    if (settings.lock) this.#lock = yield* acquireLock(os, dir, name, settings);
+    this.#paths = {
+      live: this.#target!.path,
+      staging: inside(dir, siblingName("staging", name)),
+      old: inside(dir, siblingName("old", name)),
+    };
+    // First: a writer that deletes what it finds is how the last good version gets lost.
+    yield* recoverDir(os, dir, this.#paths);
+    // Whoever had the lock before may have replaced it as well.
+    this.#target = yield* locate(os, this.#paths.live, true);
+    const { stat } = this.#target;
+    const dev = stat?.dev ?? (yield* os.lstat(inside(dir, "."))).dev;
+    if (settings.swap !== "rename") this.#exchange = yield* canExchange(os, dir, dev);
+    if (settings.swap === "exchange" && !this.#exchange) {
+      const why = "two directories can't be exchanged here: the file system has no such call, or " +
+        "the runtime's FFI is not permitted (--allow-ffi); allow two renames (swap: auto)";
+      throw new Refusal("ERR_UNSUPPORTED", this.#target!.path, why);
+    }
+    const mode = settings.mode ?? stat?.mode;
+    yield* os.mkdir(this.#paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
+    this.#staged = true;
+    const present = stat === undefined ? undefined : this.#paths.live;
+    this.#entries = new EntryWriter(os, settings, this.#paths.staging, present);
+  }
+
+  /** Writes one entry, unless its existing version stays. */
+  *write(relative: string, source: Source): Steps<void> {
+    yield* this.#entries!.write(relative, source);
+  }
+
+  /** Makes what was staged the new version. */
+  *commit(): Steps<PersistResult> {
+    const os = this.#os;
+    const { durability, signal } = this.#settings;
+    const { live, staging } = this.#paths!;
+    const { dir, stat } = this.#target!;
+    const wholeFs = durability === "none" ? undefined : yield* os.openFs(staging);
+    const carry = this.#carryOver();
+    try {
+      const sync = durability !== "none" && wholeFs === undefined;
+      const { dirs, files } = yield* walkStage(os, staging, sync, signal);
+      let written = files;
+      if (stat !== undefined) {
+        written -= yield* this.#dropKept();
+        yield* carryOver(os, carry);
+      }
+      yield* finishDirs(os, carry, dirs, { old: stat, mode: this.#settings.mode }, sync);
+      if (wholeFs !== undefined) yield* os.syncFs(wholeFs);
+      if (durability !== "none") yield* this.#syncParents();
+      signal?.throwIfAborted();
+      const swap = yield* this.#swap();
+      const full = durability !== "full" || (yield* syncDir(os, dir));
+      const result: PersistResult = {
+        path: this.#given,
+        swap,
+        written,
+        carried: carry.carried,
+        rescued: [],
+        durability: full ? durability : "file",
+        warnings: [],
+      };
+      const previous = swap === "exchange" ? staging : this.#paths!.old;
+      if (swap !== "create") yield* this.#dispose(previous, live, carry, result);
+      yield* this.#unlock(result.warnings);
+      return result;
+    } finally {
+      if (wholeFs !== undefined) yield* os.closeFs(wholeFs);
+    }
+  }
+
+  /** Removes everything that was staged. */
+  *discard(): Steps<void> {
+    if (this.#staged) yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
+    this.#staged = false;
+    if (this.#lock !== undefined) yield* releaseLock(this.#os, this.#lock);
+    this.#lock = undefined;
+    yield* removeDirs(this.#os, this.#newParents);
+  }
+
+  /** Undoes what was staged, and puts into the caller's words what went wrong. */
+  *fail(error: unknown): Steps<unknown> {
+    const path = this.#paths?.staging ?? this.#target?.path ?? this.#given;
+    let leftover: string | undefined;
+    try {
+      // What is at the staging name after a swap is the previous version, for cleanup to decide.
+      if (this.#outcome !== "unchanged") this.#staged = false;
+      yield* this.discard();
+    } catch (raw) {
+      if (!(raw instanceof OsError)) throw raw;
+      leftover = path;
+    }
+    return describe(error, {
+      operation: "persist",
+      target: this.#given,
+      outcome: this.#outcome,
+      existed: this.#target?.stat !== undefined,
+      path,
+      leftover,
+    });
+  }
+
+  *#find(): Steps<{ settings: DirSettings; dir: string; name: string }> {
+    const os = this.#os;
+    const settings = this.#settings;
+    settings.signal?.throwIfAborted();
+    const target = yield* locate(os, this.#given.replace(/(?<=.)[/]+$/, ""), true);
+    this.#target = target;
+    const { path, dir, name, stat } = target;
+    if (name === "") {
+      throw new Refusal(
+        "EINVAL",
+        path,
+        "a directory is named by its own name, not by . or .. or /",
+      );
+    }
+    if (stat !== undefined && stat.kind !== "directory") {
+      throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
+    }
+    const above = yield* look(os, inside(dir, "."));
+    if (above === undefined) {
+      if (!settings.createParents) throw new OsError("ENOENT", "lstat", path);
+      yield* makeDirs(os, dir, this.#newParents);
+    } else if (stat !== undefined && stat.dev !== above.dev) {
+      throw new Refusal("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
+    }
+    return { settings, dir, name };
+  }
+
+  #carryOver(): CarryOver {
+    const { carryOver, writeOnce } = this.#settings;
+    return {
+      live: this.#paths!.live,
+      staging: this.#paths!.staging,
+      dev: this.#target!.stat?.dev ?? 0,
+      wanted: carryOver,
+      always: writeOnce,
+      managed: new Set(),
+      dirs: new Map(),
+      whole: new Set(),
+      copied: new Map(),
+      carried: 0,
+    };
+  }
+
+  /** Entries whose existing version stays, though a new one was put into the stage by hand. */
+  *#dropKept(): Steps<number> {
+    const os = this.#os;
+    const { live, staging } = this.#paths!;
+    let dropped = 0;
+    for (const relative of this.#settings.writeOnce) {
+      if ((yield* present(os, inside(live, relative))) === undefined) continue;
+      const staged = inside(staging, relative);
+      if ((yield* present(os, staged)) === undefined) continue;
+      yield* os.unlink(staged);
+      dropped++;
+    }
+    return dropped;
+  }
+
+  /** Syncs the directory above, for the claim, and the new ones above that. */
+  *#syncParents(): Steps<void> {
+    for (const parent of this.#newParents.parents) yield* syncDir(this.#os, parent);
+    yield* syncDir(this.#os, this.#target!.dir);
+  }
+
+  *#swap(): Steps<Swap> {
+    const os = this.#os;
+    const paths = this.#paths!;
+    const { stat } = this.#target!;
+    const staged = yield* os.lstat(paths.staging);
+    let swap: Swap = stat === undefined ? "create" : "rename";
+    try {
+      if (swap === "create") yield* os.rename(paths.staging, paths.live);
+      else if (this.#exchange && (yield* swapByExchange(os, paths))) swap = "exchange";
+      else if (this.#settings.swap !== "exchange") yield* swapByRename(os, paths);
+      else throw new Refusal("ERR_UNSUPPORTED", paths.live, "the system refused the exchange");
+    } catch (error) {
+      this.#outcome = "unknown";
+      const now = yield* look(os, paths.live);
+      if (now?.ino === staged.ino) this.#outcome = "replaced";
+      else if (now?.ino === stat?.ino) this.#outcome = "unchanged";
+      throw error;
+    }
+    this.#outcome = "replaced";
+    this.#newParents.made = [];
+    return swap;
+  }
+
+  /** Rescues what is new in the previous version, and deletes it. Nothing in here fails a persist. */
+  *#dispose(
+    previous: string,
+    live: string,
+    carry: CarryOver,
+    result: PersistResult,
+  ): Steps<void> {
+    const os = this.#os;
+    this.#staged = false;
+    try {
+      const aside = inside(this.#target!.dir, trashName(newToken()));
+      const rescued = { paths: result.rescued, conflicts: [] as string[] };
+      // Renamed first: nobody reaches it by its name any more, so nothing more arrives in it.
+      yield* os.rename(previous, aside);
+      yield* rescue(os, { ...carry, live: aside, staging: live }, rescued);
+      for (const path of rescued.conflicts) {
+        result.warnings.push(
+          `${JSON.stringify(path)} was changed in both versions: the newer stays`,
+        );
+      }
+      yield* os.removeTree(aside);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      result.warnings.push(`the version before could not be removed: ${why}`);
+    }
+  }
+
+  *#unlock(warnings: string[]): Steps<void> {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    try {
+      if (lock !== undefined) yield* releaseLock(this.#os, lock);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      warnings.push(`the lock file ${JSON.stringify(lock!.path)} could not be removed`);
+    }
+  }
+}

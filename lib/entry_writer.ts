@@ -1,0 +1,108 @@
+/**
+ * The entries of a staged directory: written into it once each, with the mode and owner that their
+ * present versions have, in directories made as they are needed.
+ */
+
+import { BlockWriter, writeFully } from "./block_writer.ts";
+import { cancel, type Source } from "./content.ts";
+import type { DirSettings } from "./dir_options.ts";
+import { Refusal } from "./errors.ts";
+import { applyMetadata, ENTRY_RULES, modeWhileStaged } from "./metadata.ts";
+import { OsError } from "./os/errno.ts";
+import type { Handle, Os, Stat } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import type { Steps } from "./steps.ts";
+import { look } from "./target.ts";
+
+/** Writes entries into a staging directory. */
+export class EntryWriter {
+  readonly #os: Os;
+  readonly #settings: DirSettings;
+  readonly #staging: string;
+  readonly #live: string | undefined;
+  /** Directories that are known to be there, by relative path. */
+  readonly #dirs = new Set<string>();
+  #progress = { files: 0, bytes: 0 };
+
+  /** `live` is the present version, if there is one. */
+  constructor(os: Os, settings: DirSettings, staging: string, live: string | undefined) {
+    this.#os = os;
+    this.#settings = settings;
+    this.#staging = staging;
+    this.#live = live;
+  }
+
+  /** Writes one entry, unless its existing version stays. */
+  *write(relative: string, source: Source): Steps<void> {
+    const { signal, writeOnce, onProgress } = this.#settings;
+    const path = inside(this.#staging, relative);
+    let old: Stat | undefined;
+    let file: Handle;
+    try {
+      signal?.throwIfAborted();
+      if (this.#live !== undefined) old = yield* present(this.#os, inside(this.#live, relative));
+      if (old !== undefined && writeOnce.includes(relative)) return yield* cancel(source, signal);
+      if (old?.kind !== "file") old = undefined;
+      yield* this.#makeDirs(relative);
+      file = yield* this.#os.create(path, modeWhileStaged(ENTRY_RULES, old));
+    } catch (error) {
+      yield* cancel(source, signal);
+      throw error instanceof OsError && error.code === "EEXIST" ? collision(path, relative) : error;
+    }
+    try {
+      yield* this.#fill(file, source);
+      yield* applyMetadata(this.#os, file, path, ENTRY_RULES, old);
+    } finally {
+      yield* this.#os.close(file);
+    }
+    this.#progress.files++;
+    onProgress?.({ ...this.#progress });
+  }
+
+  *#fill(file: Handle, source: Source): Steps<void> {
+    const os = this.#os;
+    const progress = this.#progress;
+    const sink = {
+      *write(bytes: Uint8Array): Steps<void> {
+        yield* writeFully(os, file, bytes);
+        progress.bytes += bytes.length;
+      },
+    };
+    const { signal } = this.#settings;
+    const writer = new BlockWriter(sink, { signal, onProgress: undefined });
+    yield* writer.addAll(source);
+    yield* writer.finish();
+  }
+
+  /** Makes the directories above an entry, each once. */
+  *#makeDirs(relative: string): Steps<void> {
+    for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
+      const dir = relative.slice(0, slash);
+      if (this.#dirs.has(dir)) continue;
+      const path = inside(this.#staging, dir);
+      try {
+        yield* this.#os.mkdir(path, 0o777);
+      } catch (error) {
+        if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+        // Another entry's steps may have made it just now; or it is an entry itself.
+        if ((yield* this.#os.lstat(path)).kind !== "directory") throw error;
+      }
+      this.#dirs.add(dir);
+    }
+  }
+}
+
+/** What is at an entry's path; nothing where a file has the name of a directory above. */
+export function* present(os: Os, path: string): Steps<Stat | undefined> {
+  try {
+    return yield* look(os, path);
+  } catch (error) {
+    if (error instanceof OsError && error.code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function collision(path: string, relative: string): Refusal {
+  const why = `the entry ${JSON.stringify(relative)} collides with another one`;
+  return new Refusal("EEXIST", path, why);
+}

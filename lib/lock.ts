@@ -1,0 +1,127 @@
+/**
+ * The lock of a path: a kernel lock on `.lock-{name}` beside it, which any death of its process frees.
+ * The file is a claim as well: leftovers beside it are Untorn's. It is made before the first of them,
+ * and removed after the last, under the lock.
+ */
+
+import { Refusal } from "./errors.ts";
+import { siblingName } from "./names.ts";
+import type { LockSettings } from "./dir_options.ts";
+import { caught, OsError } from "./os/errno.ts";
+import { processId } from "./os/mod.ts";
+import type { Handle, Os, Stat } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import type { Steps } from "./steps.ts";
+import { look } from "./target.ts";
+import { writeFully } from "./block_writer.ts";
+
+/** A lock that is held; without a handle where the runtime has no kernel locks. */
+export interface HeldLock {
+  path: string;
+  handle: Handle | undefined;
+}
+
+/** How the line in a lock file starts; a file of that name that starts otherwise is the user's. */
+const MARK = '{"untorn":1';
+
+/** Takes the lock of `name` in `dir`, or fails with `ERR_LOCKED`. */
+export function* acquireLock(
+  os: Os,
+  dir: string,
+  name: string,
+  { wait, signal }: LockSettings,
+): Steps<HeldLock> {
+  const path = inside(dir, siblingName("lock", name));
+  const deadline = performance.now() + wait;
+  for (let pause = 1;; pause = Math.min(pause * 2, 25)) {
+    signal?.throwIfAborted();
+    const attempt = yield* tryLock(os, path, name);
+    if (typeof attempt === "object") return { path, handle: attempt.handle };
+    const left = deadline - performance.now();
+    if (attempt === "held" && left <= 0) throw yield* lockedError(os, path);
+    if (attempt === "held") yield* os.sleep(Math.min(pause, left));
+  }
+}
+
+/** Gives the lock back, and removes its file. */
+export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
+  if (handle === undefined) return;
+  try {
+    // Removed first: who opens it after this makes a new one, and who has it open sees that it is gone.
+    const own = yield* os.fstat(handle);
+    const there = yield* look(os, path);
+    if (there !== undefined && sameFile(own, there)) yield* os.unlink(path);
+  } finally {
+    yield* os.close(handle);
+  }
+}
+
+/** One attempt: the lock, or that another holds it, or that the file was exchanged meanwhile. */
+function* tryLock(
+  os: Os,
+  path: string,
+  name: string,
+): Steps<{ handle: Handle | undefined } | "held" | "gone"> {
+  const handle = yield* os.openLock(path);
+  let keep = false;
+  try {
+    const free = yield* os.tryLock(handle);
+    if (free === false) return "held";
+    const there = yield* look(os, path);
+    if (there === undefined) return "gone";
+    const text = yield* firstLine(os, handle);
+    if (there.kind !== "file" || !(text === "" || text.startsWith(MARK))) {
+      throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
+    }
+    if (!sameFile(yield* os.fstat(handle), there)) return "gone";
+    if (free === undefined || text !== "") {
+      // Its holder died, or nobody can hold it. A new file says who holds it now.
+      yield* os.unlink(path);
+      return free === undefined ? { handle: undefined } : "gone";
+    }
+    const line = { untorn: 1, target: name, pid: processId() };
+    yield* writeFully(os, handle, new TextEncoder().encode(JSON.stringify(line) + "\n"));
+    keep = true;
+    return { handle };
+  } catch (error) {
+    if (error instanceof OsError) yield* caught(removeUnused(os, path, handle));
+    throw error;
+  } finally {
+    if (!keep) yield* os.close(handle);
+  }
+}
+
+/** Removes a lock file that has no line yet; under its lock, or another may hold it by now. */
+function* removeUnused(os: Os, path: string, handle: Handle): Steps<void> {
+  if (!(yield* os.tryLock(handle))) return;
+  const there = yield* look(os, path);
+  if (there?.size === 0 && sameFile(yield* os.fstat(handle), there)) yield* os.unlink(path);
+}
+
+function* firstLine(os: Os, handle: Handle): Steps<string> {
+  const bytes = new Uint8Array(4096);
+  const count = yield* os.read(handle, bytes);
+  return new TextDecoder().decode(bytes.subarray(0, count)).split("\n")[0]!;
+}
+
+function sameFile(one: Stat, other: Stat): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
+/** Names the holder, where its line can be read. */
+function* lockedError(os: Os, path: string): Steps<Refusal> {
+  let holder = "another process";
+  try {
+    const handle = yield* os.open(path);
+    try {
+      const { pid } = JSON.parse(yield* firstLine(os, handle));
+      if (Number.isInteger(pid)) holder = `process ${pid}`;
+    } finally {
+      yield* os.close(handle);
+    }
+  } catch (error) {
+    // It is gone by now, or its holder has not written its line yet: only the pid is lost.
+    if (!(error instanceof OsError || error instanceof SyntaxError)) throw error;
+  }
+  return new Refusal("ERR_LOCKED", path, `${holder} holds its lock; try again, or wait longer`);
+}

@@ -1,0 +1,195 @@
+/**
+ * The few calls that no runtime has, through its FFI: to exchange two names, to lock a file, to sync a
+ * whole file system. All of it is optional: where FFI is not there or not permitted (which is looked
+ * up, never asked for), the functions are absent. Nothing is opened before the first use.
+ */
+
+import type { Calls, Handle } from "./port.ts";
+import { isDeno } from "./runtime.ts";
+
+/** What could be had; absent functions could not. */
+export interface Native {
+  /** Exchanges two names in one step. True if the system says that it did. */
+  exchange?: (one: string, other: string) => boolean;
+  /** flock(2) on a descriptor, exclusive, not waiting. 0 or the errno. */
+  tryFlock?: (fd: number) => number;
+  /** syncfs(2) on a descriptor. 0 or less. */
+  syncFs?: (fd: number) => number;
+  /** The same, in the background. */
+  syncFsLater?: (fd: number) => Promise<number>;
+  /** A descriptor of a directory for `syncFs`, or less than 0; and its end. */
+  openDir?: (path: string) => number;
+  close?: (fd: number) => number;
+}
+
+type Argument = "int" | "unsigned" | "buffer" | "long";
+type Value = number | bigint | Uint8Array;
+type Call = (...args: Value[]) => number;
+
+/** Finds a function of the C library; nothing if it has none of that name. */
+type Finder = (name: string, args: Argument[]) => Call | undefined;
+
+type LaterCall = (...args: Value[]) => Promise<number>;
+
+interface Library {
+  find: Finder;
+  /** Deno only: a function that runs in the background. */
+  findLater?: (name: string, args: Argument[]) => LaterCall | undefined;
+  /** Not Deno: the errno of the last call. */
+  errno?: () => number;
+}
+
+let loaded: Native | undefined;
+
+/** The native calls, as far as they can be had now: permission may come later. */
+export function native(): Native {
+  if (loaded !== undefined) return loaded;
+  const library = isDeno() ? denoLibrary() : nodeLibrary();
+  return library === undefined ? {} : loaded = calls(library);
+}
+
+/** The port's calls that sync a whole file system, at once or in the background. */
+export function syncFileSystem(later: boolean): Pick<Calls, "openFs" | "syncFs" | "closeFs"> {
+  const fd = (dir: Handle): number => dir as unknown as number;
+  const check = (result: number): void => {
+    // The errno of a call in the background is another thread's: runtime and kernel say no more.
+    if (result !== 0) throw Object.assign(new Error("syncfs failed"), { code: "EIO" });
+  };
+  return {
+    openFs: (path) => {
+      const { openDir, syncFs, syncFsLater } = native();
+      if ((later ? syncFsLater : syncFs) === undefined || openDir === undefined) return undefined;
+      const opened = openDir(path);
+      return opened < 0 ? undefined : opened as unknown as Handle;
+    },
+    syncFs: (dir) =>
+      later ? native().syncFsLater!(fd(dir)).then(check) : check(native().syncFs!(fd(dir))),
+    closeFs: (dir) => void native().close!(fd(dir)),
+  };
+}
+
+const AT_FDCWD = -100;
+/** RENAME_EXCHANGE (linux/fs.h) and RENAME_SWAP (macOS, renamex_np(2)) are the same number. */
+const EXCHANGE = 2;
+const LOCK_EX_NB = 2 | 4;
+const O_CLOEXEC = 0o2000000;
+
+function calls({ find, findLater, errno }: Library): Native {
+  const { os, arch } = platform();
+  const flock = find("flock", ["int", "int"]);
+  const linux = os === "linux";
+  const open = linux ? find("open", ["buffer", "int"]) : undefined;
+  return {
+    exchange: linux ? linuxExchange(find, arch) : darwinExchange(find),
+    tryFlock: flock && errno && ((fd) => flock(fd, LOCK_EX_NB) === 0 ? 0 : errno()),
+    syncFs: linux ? find("syncfs", ["int"]) : undefined,
+    syncFsLater: linux ? findLater?.("syncfs", ["int"]) : undefined,
+    openDir: open && ((path) => open(text(path), O_CLOEXEC)),
+    close: find("close", ["int"]),
+  } as Native;
+}
+
+function linuxExchange(find: Finder, arch: string): Native["exchange"] {
+  const rename = find("renameat2", ["int", "buffer", "int", "buffer", "unsigned"]);
+  if (rename !== undefined) {
+    return (one, other) => rename(AT_FDCWD, text(one), AT_FDCWD, text(other), EXCHANGE) === 0;
+  }
+  // musl has no renameat2, but syscall(2); its numbers stand in asm/unistd.h.
+  const number = arch === "x64" ? 316n : arch === "arm64" ? 276n : undefined;
+  const syscall = find("syscall", ["long", "long", "buffer", "long", "buffer", "long"]);
+  if (number === undefined || syscall === undefined) return undefined;
+  const at = BigInt(AT_FDCWD);
+  return (one, other) => Number(syscall(number, at, text(one), at, text(other), 2n)) === 0;
+}
+
+/** Not run on macOS; after renamex_np(2). */
+function darwinExchange(find: Finder): Native["exchange"] {
+  const rename = find("renamex_np", ["buffer", "buffer", "unsigned"]);
+  return rename && ((one, other) => rename(text(one), text(other), EXCHANGE) === 0);
+}
+
+function text(path: string): Uint8Array {
+  return new TextEncoder().encode(path + "\0");
+}
+
+function platform(): { os: string; arch: string } {
+  if (!isDeno()) return { os: process.platform, arch: process.arch };
+  return { os: Deno.build.os, arch: Deno.build.arch === "x86_64" ? "x64" : "arm64" };
+}
+
+/** Where the C library may be: a grant is for one of these paths; a bare name takes a grant for all. */
+function candidates(): string[] {
+  const { os, arch } = platform();
+  if (os === "darwin") return ["/usr/lib/libSystem.B.dylib"];
+  if (os !== "linux") return [];
+  const gnu = arch === "x64" ? "x86_64-linux-gnu" : "aarch64-linux-gnu";
+  const musl = arch === "x64" ? "libc.musl-x86_64.so.1" : "libc.musl-aarch64.so.1";
+  const dirs = [`/lib/${gnu}`, `/usr/lib/${gnu}`, "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
+  return ["libc.so.6", ...dirs.map((dir) => `${dir}/libc.so.6`), musl, `/lib/${musl}`];
+}
+
+function denoLibrary(): Library | undefined {
+  const types = { int: "i32", unsigned: "u32", buffer: "buffer", long: "i64" } as const;
+  const declare = (args: Argument[], nonblocking: boolean): Deno.ForeignFunction => ({
+    parameters: args.map((arg) => types[arg]),
+    result: args[0] === "long" ? "i64" : "i32",
+    nonblocking,
+  });
+  for (const path of candidates()) {
+    const name = "ffi";
+    const all = Deno.permissions.querySync({ name }).state === "granted";
+    if (!all && Deno.permissions.querySync({ name, path }).state !== "granted") continue;
+    const open = (symbol: string, args: Argument[], later: boolean): unknown => {
+      try {
+        return Deno.dlopen(path, { [symbol]: declare(args, later) }).symbols[symbol];
+      } catch {
+        // This library or this function is not there: another may be.
+        return undefined;
+      }
+    };
+    if (open("close", ["int"], false) === undefined) continue;
+    return {
+      find: (symbol, args) => open(symbol, args, false) as Call | undefined,
+      findLater: (symbol, args) => open(symbol, args, true) as LaterCall | undefined,
+    };
+  }
+  return undefined;
+}
+
+interface ForeignModule {
+  dlopen(
+    path: string,
+    symbols: object,
+  ): { symbols?: Record<string, Call>; functions?: Record<string, Call> };
+  read?: { i32(pointer: unknown, offset: number): number };
+  getInt32?(pointer: unknown): number;
+}
+
+/** `bun:ffi`, or `node:ffi` where Node has it; they differ in words only. */
+function nodeLibrary(): Library | undefined {
+  const bun = process.getBuiltinModule("bun:ffi" as "node:fs") as unknown as
+    | ForeignModule
+    | undefined;
+  const ffi = bun ?? process.getBuiltinModule("node:ffi" as "node:fs") as unknown as typeof bun;
+  if (ffi === undefined) return undefined;
+  const types = { int: "i32", unsigned: "u32", buffer: bun ? "ptr" : "pointer", long: "i64" };
+  for (const path of candidates()) {
+    const open = (name: string, args: Argument[], pointer = false): Call | undefined => {
+      const result = pointer ? types.buffer : args[0] === "long" ? "i64" : "i32";
+      const list = args.map((arg) => types[arg]);
+      const shape = bun ? { args: list, returns: result } : { arguments: list, return: result };
+      try {
+        const { symbols, functions } = ffi.dlopen(path, { [name]: shape });
+        return (symbols ?? functions)?.[name];
+      } catch {
+        return undefined;
+      }
+    };
+    if (open("close", ["int"]) === undefined) continue;
+    const location = open("__errno_location", [], true) ?? open("__error", [], true);
+    const errno = location &&
+      (() => ffi.read?.i32(location(), 0) ?? ffi.getInt32?.(location()) ?? 0);
+    return { find: (name, args) => open(name, args), errno };
+  }
+  return undefined;
+}
