@@ -4,16 +4,18 @@
  * an editor that has one open loses nothing; where a link is refused, copies. Nothing is left out
  * silently: what can't be carried fails the whole.
  *
- * After the swap, {@link rescue} brings what appeared or changed in the previous version meanwhile.
+ * After the swap, {@link drain} brings what appeared or changed in the previous version meanwhile.
  */
 
+import { basename, dirname } from "node:path";
+import { present } from "./entry_writer.ts";
 import { Refusal } from "./errors.ts";
 import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
-import { OsError } from "./os/errno.ts";
+import { caught, OsError } from "./os/errno.ts";
 import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import { parallel, type Steps } from "./steps.ts";
+import { parallel, settle, type Steps } from "./steps.ts";
 import { look } from "./target.ts";
 
 /** A carry-over from a live directory to a staged one. */
@@ -169,7 +171,7 @@ function otherFileSystem(carry: CarryOver, relative: string): Refusal {
   return new Refusal("EXDEV", path, why);
 }
 
-/** What a rescue did. */
+/** What was rescued from a previous version. */
 export interface Rescued {
   /** Relative paths that were brought into the live directory. */
   paths: string[];
@@ -178,65 +180,97 @@ export interface Rescued {
 }
 
 /**
- * Brings into the live directory what appeared or changed in the previous version after it had been
- * carried over: `carry.live` is the previous version now, `carry.staging` the live directory.
+ * Empties a previous version and removes it: `carry.live` is the previous version now, at a name that
+ * nobody knows, `carry.staging` the live directory. What appeared or changed in it after it had been
+ * carried over is brought into the live directory first. Who had found the way into it before the swap
+ * may still create something at any moment until it is removed; it can't be before that is rescued
+ * too, since only an empty directory can be removed, and nothing is created in a removed one.
  */
-export function* rescue(
+export function* drain(
   os: Os,
   carry: CarryOver,
   rescued: Rescued,
   below: string = "",
 ): Steps<void> {
-  for (const { name, kind } of yield* os.readdir(inside(carry.live, below))) {
-    const relative = below + name;
-    if (carry.managed.has(relative)) continue;
-    if (!carry.dirs.has(relative) && !isWanted(carry, relative)) continue;
-    const path = inside(carry.staging, relative);
-    const there = yield* look(os, path);
-    if (kind === "directory") {
-      if (there === undefined) {
-        const stat = yield* os.lstat(inside(carry.live, relative));
-        yield* os.mkdir(path, stat.mode);
-        rescued.paths.push(relative);
-      } else if (there.kind !== "directory") {
-        rescued.conflicts.push(relative);
-        continue;
-      }
-      yield* rescue(os, carry, rescued, relative + "/");
-    } else if (there === undefined) {
-      yield* linkOrCopy(os, carry, relative, kind, path);
-      rescued.paths.push(relative);
-    } else {
-      yield* rescueChange(os, carry, rescued, relative, there);
+  const previous = below === "" ? carry.live : inside(carry.live, below);
+  for (;;) {
+    const entries = yield* os.readdir(previous);
+    const others = entries.filter(({ kind }) => kind !== "directory").values();
+    yield* parallel(function* () {
+      const next = yield* settle(others.next());
+      return next.done ? undefined : drainEntry(os, carry, rescued, below + next.value.name);
+    }, AT_ONCE);
+    for (const { name, kind } of entries) {
+      if (kind === "directory") yield* drainDir(os, carry, rescued, below + name);
     }
+    const error = yield* caught(os.rmdir(previous));
+    if (error === undefined) return;
+    // rename(2) and rmdir(2) name both for a directory that is not empty; xfs takes the second.
+    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
   }
 }
 
-/** An entry that both have: the same file, or changed in one of them or in both. */
-function* rescueChange(
+function* drainDir(
   os: Os,
   carry: CarryOver,
   rescued: Rescued,
   relative: string,
-  there: Stat,
 ): Steps<void> {
-  const previous = yield* os.lstat(inside(carry.live, relative));
-  if (previous.ino === there.ino && previous.dev === there.dev) return;
-  const copied = carry.copied.get(relative);
-  if (copied !== undefined && unchanged(copied, previous)) return;
-  if (there.mtime > previous.mtime || there.kind === "directory") {
-    rescued.conflicts.push(relative);
-    return;
-  }
   const path = inside(carry.staging, relative);
-  const slash = path.lastIndexOf("/");
-  const temp = inside(path.slice(0, slash), stagedFileName(path.slice(slash + 1), newToken()));
-  yield* linkOrCopy(os, carry, relative, previous.kind, temp);
-  yield* os.rename(temp, path);
-  rescued.paths.push(relative);
+  if (carry.dirs.has(relative) || isWanted(carry, relative)) {
+    const there = yield* present(os, path);
+    if (there === undefined) {
+      const { mode } = yield* os.lstat(inside(carry.live, relative));
+      yield* os.mkdir(path, mode);
+      rescued.paths.push(relative);
+    } else if (there.kind !== "directory") rescued.conflicts.push(relative);
+  }
+  yield* drain(os, carry, rescued, relative + "/");
 }
 
-function unchanged(one: Stat, other: Stat): boolean {
-  return one.ino === other.ino && one.size === other.size && one.mtime === other.mtime &&
-    one.ctime === other.ctime;
+function* drainEntry(
+  os: Os,
+  carry: CarryOver,
+  rescued: Rescued,
+  relative: string,
+): Steps<void> {
+  const from = inside(carry.live, relative);
+  if (!carry.managed.has(relative) && isWanted(carry, relative)) {
+    const path = inside(carry.staging, relative);
+    const previous = yield* os.lstat(from);
+    const there = yield* present(os, path);
+    if (there === undefined) {
+      yield* linkOrCopy(os, carry, relative, previous.kind, path);
+      rescued.paths.push(relative);
+    } else if (isNewer(carry, relative, previous, there)) {
+      if (there.kind === "directory" || there.mtime > previous.mtime) {
+        rescued.conflicts.push(relative);
+      } else {
+        yield* replaceWith(os, carry, relative, previous.kind, path);
+        rescued.paths.push(relative);
+      }
+    }
+  }
+  yield* os.unlink(from);
+}
+
+/** Whether the previous version has something else than what was carried over. */
+function isNewer(carry: CarryOver, relative: string, previous: Stat, there: Stat): boolean {
+  if (previous.ino === there.ino && previous.dev === there.dev) return false;
+  const copied = carry.copied.get(relative);
+  return copied === undefined || copied.ino !== previous.ino || copied.size !== previous.size ||
+    copied.mtime !== previous.mtime || copied.ctime !== previous.ctime;
+}
+
+/** Puts a late change in the place of what was carried over, in one step. */
+function* replaceWith(
+  os: Os,
+  carry: CarryOver,
+  relative: string,
+  kind: Stat["kind"],
+  path: string,
+): Steps<void> {
+  const temp = inside(dirname(path), stagedFileName(basename(path), newToken()));
+  yield* linkOrCopy(os, carry, relative, kind, temp);
+  yield* os.rename(temp, path);
 }

@@ -8,7 +8,7 @@
  * was; what fails after the second sync is told in the result, and is no failure.
  */
 
-import { type CarryOver, carryOver, rescue } from "./carry_over.ts";
+import { type CarryOver, carryOver, drain } from "./carry_over.ts";
 import type { Source } from "./content.ts";
 import type { DirSettings } from "./dir_options.ts";
 import { finishDirs, syncDir, walkStage } from "./dir_sync.ts";
@@ -16,9 +16,9 @@ import { EntryWriter, present } from "./entry_writer.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
-import { newToken, siblingName, trashName } from "./names.ts";
+import { keptName, newToken, siblingName, trashName } from "./names.ts";
 import type { Durability } from "./options.ts";
-import { OsError } from "./os/errno.ts";
+import { caught, OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { recoverDir, trash } from "./recover_dir.ts";
@@ -107,7 +107,7 @@ export class DirStage {
   *commit(): Steps<PersistResult> {
     const os = this.#os;
     const { durability, signal } = this.#settings;
-    const { live, staging } = this.#paths!;
+    const { staging } = this.#paths!;
     const { dir, stat } = this.#target!;
     const wholeFs = durability === "none" ? undefined : yield* os.openFs(staging);
     const carry = this.#carryOver();
@@ -135,7 +135,7 @@ export class DirStage {
         warnings: [],
       };
       const previous = swap === "exchange" ? staging : this.#paths!.old;
-      if (swap !== "create") yield* this.#dispose(previous, live, carry, result);
+      if (swap !== "create") yield* this.#dispose(previous, carry, result);
       yield* this.#unlock(result.warnings);
       return result;
     } finally {
@@ -261,30 +261,28 @@ export class DirStage {
     return swap;
   }
 
-  /** Rescues what is new in the previous version, and deletes it. Nothing in here fails a persist. */
-  *#dispose(
-    previous: string,
-    live: string,
-    carry: CarryOver,
-    result: PersistResult,
-  ): Steps<void> {
+  /** Rescues what is new in the previous version, and removes it. Nothing in here fails a persist. */
+  *#dispose(previous: string, carry: CarryOver, result: PersistResult): Steps<void> {
     const os = this.#os;
+    const { dir, name } = this.#target!;
+    const { warnings, rescued: paths } = result;
     this.#staged = false;
+    let path = previous;
     try {
-      const aside = inside(this.#target!.dir, trashName(newToken()));
-      const rescued = { paths: result.rescued, conflicts: [] as string[] };
-      // Renamed first: nobody reaches it by its name any more, so nothing more arrives in it.
-      yield* os.rename(previous, aside);
-      yield* rescue(os, { ...carry, live: aside, staging: live }, rescued);
+      const aside = inside(dir, trashName(newToken()));
+      yield* os.rename(path, aside);
+      path = aside;
+      const rescued = { paths, conflicts: [] as string[] };
+      yield* drain(os, { ...carry, live: aside, staging: carry.live }, rescued);
       for (const path of rescued.conflicts) {
-        result.warnings.push(
-          `${JSON.stringify(path)} was changed in both versions: the newer stays`,
-        );
+        warnings.push(`${JSON.stringify(path)} was changed in both versions: the newer stays`);
       }
-      yield* os.removeTree(aside);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      result.warnings.push(`the version before could not be removed: ${why}`);
+      if (!(error instanceof OsError || error instanceof Refusal)) throw error;
+      // There may be something in it that is nowhere else: not a name that cleaning up removes.
+      const kept = inside(dir, keptName(name, newToken()));
+      const stays = (yield* caught(os.rename(path, kept))) === undefined ? kept : path;
+      warnings.push(`the version before was not removed (${error.message}): see ${stays}`);
     }
   }
 

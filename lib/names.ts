@@ -24,6 +24,11 @@ export function trashName(token: string): string {
   return `.trash-${token}`;
 }
 
+/** `.corrupt-{name}-{12 hex}`: a version that is not removed, since it is not certain to be spare. */
+export function keptName(name: string, token: string): string {
+  return `.corrupt-${fit(name, NAME_BYTES - token.length - ".corrupt--".length)}-${token}`;
+}
+
 /** Whether a name is one that Untorn makes, or may be taken for one. */
 export function isProtocolName(name: string): boolean {
   return /^\.(staging|old|lock|history)-./s.test(name) ||

@@ -16,6 +16,7 @@ import {
   requirePermission,
   UsageError,
 } from "./command.ts";
+import type { Host } from "./host.ts";
 
 /** The command. */
 export const write: Command = {
@@ -80,7 +81,7 @@ async function runWrite(args: string[], { host, signal }: Context): Promise<void
     await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
   }
   const dryRun = values["dry-run"] === true;
-  const source = asyncSource(host.stdin());
+  const source = asyncSource(input(host));
   const result = await runAsync(writeFile(systemCalls().async, target, source, settings, dryRun));
   if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
   else if (values.verbose) {
@@ -90,6 +91,18 @@ async function runWrite(args: string[], { host, signal }: Context): Promise<void
     const sure = dryRun ? "" : ` (durability ${durability})`;
     await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}${sure}\n`);
   }
+}
+
+/** In ms; see {@link input}. */
+const GRACE = 20;
+
+/**
+ * Standard input. Ctrl-C ends all of a pipe: the producer's end may be seen here before the signal is,
+ * and must not make a version of what came until then. So the signal gets a moment to arrive.
+ */
+async function* input(host: Host): AsyncGenerator<Uint8Array> {
+  yield* host.stdin();
+  await new Promise((resolve) => setTimeout(resolve, GRACE));
 }
 
 function octal(text: string): number {
