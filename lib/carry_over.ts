@@ -75,7 +75,7 @@ export function* carryOver(os: Os, carry: CarryOver, below: string = ""): Steps<
       const own = staged.get(entry.name);
       const isDir = entry.kind === "directory";
       if (own === undefined && !isWanted(carry, relative)) continue;
-      yield* refuseNonUtf8(os, carry, relative);
+      yield* refuseNonUtf8(os, inside(carry.live, relative));
       if (isDir && (own === undefined || own === "directory")) dirs.push(entry);
       else if (own === undefined) return carryEntry(os, carry, relative, entry.kind);
       else if (isDir || own === "directory") refuseMixture(carry, relative, isDir);
@@ -132,7 +132,7 @@ function* linkOrCopy(
 }
 
 /** Gives a copy the mode, the owner (where allowed) and the time of its original. */
-function* copyAttributes(os: Os, original: Stat, path: string): Steps<void> {
+export function* copyAttributes(os: Os, original: Stat, path: string): Steps<void> {
   const file = yield* os.open(path);
   try {
     yield* applyMetadata(os, file, path, ENTRY_RULES, original);
@@ -154,13 +154,9 @@ function refuseMixture(carry: CarryOver, relative: string, isDir: boolean): void
 }
 
 /** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */
-function* refuseNonUtf8(os: Os, carry: CarryOver, relative: string): Steps<void> {
-  if (!relative.includes("\ufffd")) return;
-  const path = inside(carry.live, relative);
-  if ((yield* look(os, path)) !== undefined) return;
-  const why = `the name ${
-    JSON.stringify(path)
-  } is not UTF-8, so it can't be carried over; rename it`;
+export function* refuseNonUtf8(os: Os, path: string): Steps<void> {
+  if (!path.includes("\ufffd") || (yield* look(os, path)) !== undefined) return;
+  const why = `the name ${JSON.stringify(path)} is not UTF-8, so it can't be taken over; rename it`;
   throw new Refusal("EILSEQ", path, why);
 }
 

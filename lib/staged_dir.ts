@@ -5,7 +5,8 @@
 import { asyncSource, type Content, type Source, type SyncContent, syncSource } from "./content.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
 import { DirStage, type PersistResult } from "./dir_stage.ts";
-import { SourceError } from "./errors.ts";
+import { Refusal, SourceError } from "./errors.ts";
+import { OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { checkEntryName, toPath } from "./paths.ts";
@@ -100,10 +101,17 @@ export interface StagedDirSync extends Disposable {
 export class StagedDirSteps {
   readonly #stage: DirStage;
   readonly #staging: Staging<PersistResult>;
+  readonly #settings: DirSettings;
 
   constructor(os: Os, given: string, settings: DirSettings) {
+    this.#settings = settings;
     this.#stage = new DirStage(os, given, settings);
     this.#staging = new Staging(given, this.#stage);
+  }
+
+  /** The staging directory. */
+  get path(): string {
+    return this.#stage.path;
   }
 
   *open(): Steps<void> {
@@ -116,14 +124,17 @@ export class StagedDirSteps {
 
   /** Lets a caller's function fill the stage; if that fails, all of it has. */
   *fill(call: () => void | Promise<void>): Steps<void> {
-    const filling = function* (): Steps<void> {
+    const filling = function* (this: StagedDirSteps): Steps<void> {
       try {
         yield* settle(call());
       } catch (error) {
+        // The system's own errors, and what an abort gives as its reason, say what they are.
+        if (error instanceof OsError || error instanceof Refusal) throw error;
+        this.#settings.signal?.throwIfAborted();
         throw new SourceError(error);
       }
     };
-    yield* this.#staging.attempt(filling());
+    yield* this.#staging.attempt(filling.call(this));
   }
 
   *commit(): Steps<PersistResult> {
@@ -138,7 +149,7 @@ export class StagedDirSteps {
     const inOrder = queue();
     const discard = (): Promise<void> => inOrder(() => this.discard());
     return {
-      path: this.#stage.path,
+      path: this.path,
       write: async (relative, content) => {
         checkEntryName(relative);
         const source = asyncSource(content);
@@ -153,7 +164,7 @@ export class StagedDirSteps {
   syncForm(): StagedDirSync {
     const discard = (): void => runSync(this.discard());
     return {
-      path: this.#stage.path,
+      path: this.path,
       write: (relative, content) => {
         checkEntryName(relative);
         runSync(this.write(relative, syncSource(content)));

@@ -14,7 +14,8 @@ export interface Command {
   summary: string;
   /** The whole help, with an example, at most 80 columns wide. */
   help: string;
-  run(args: string[], context: Context): Promise<void>;
+  /** Returns the exit code. */
+  run(args: string[], context: Context): Promise<number>;
 }
 
 /** What a command runs in. */
@@ -63,16 +64,52 @@ export function asUsage<T>(check: () => T): T {
 }
 
 /** Refuses, rather than let the runtime ask in the middle of a pipe. */
-export function requirePermission(operation: string, path: string): void {
+export function requirePermission(
+  operation: string,
+  path: string,
+  { host }: Context,
+  command?: string[],
+): void {
   const flags = missingFlags(dirname(path));
-  if (flags.length === 0) return;
-  const what = `permission for its directory was not given; run again with ${flags.join(" ")}`;
-  const why = `a temporary sibling is created beside ${path}`;
-  throw describe(new Refusal("ERR_PERMISSION", path, `${what} (${why})`), {
+  const toRun = command === undefined ? [] : host.missingRunFlags(command[0]!);
+  if (flags.length + toRun.length === 0) return;
+  const why = flags.length === 0
+    ? `to run ${command![0]}`
+    : `a temporary sibling is created beside ${path}`;
+  const what = `permission was not given; run again with ${
+    [...flags, ...toRun].join(" ")
+  } (${why})`;
+  throw inWords(operation, path, new Refusal("ERR_PERMISSION", path, what));
+}
+
+/** An error in the words that the library would use; nothing has been changed. */
+export function inWords(operation: string, path: string, error: unknown): unknown {
+  return describe(error, {
     operation,
     target: path,
     outcome: "unchanged",
     existed: false,
     path,
   });
+}
+
+/** Splits at `--`: a command's own arguments, and those of the command that it is to run. */
+export function splitCommand(args: string[]): { own: string[]; command: string[] | undefined } {
+  const end = args.indexOf("--");
+  if (end < 0) return { own: args, command: undefined };
+  const command = args.slice(end + 1);
+  if (command.length === 0) throw new UsageError("there is no command after --");
+  return { own: args.slice(0, end), command };
+}
+
+/** A mode from the command line. */
+export function octal(text: string): number {
+  if (/^(0o?)?[0-7]{1,4}$/.test(text)) return parseInt(text.replace("o", ""), 8);
+  throw new UsageError(`--mode must be octal digits such as 600, not "${text}"`);
+}
+
+/** Seconds from the command line, in ms. */
+export function seconds(text: string): number {
+  if (/^(\d+(\.\d+)?|Infinity)$/.test(text)) return Number(text) * 1000;
+  throw new UsageError(`--wait must be seconds such as 2.5, not "${text}"`);
 }

@@ -19,6 +19,18 @@ export interface Host {
   print(stream: "stdout" | "stderr", text: string): Promise<void>;
   listen(signal: EndSignal, listener: () => void): void;
   unlisten(signal: EndSignal, listener: () => void): void;
+  /**
+   * Runs a command with these variables added to its environment, and returns its exit code; an abort
+   * ends it by SIGTERM. Its output goes to standard error if standard output is taken.
+   */
+  run(
+    command: string[],
+    env: Record<string, string>,
+    signal: AbortSignal,
+    outputTaken: boolean,
+  ): Promise<number>;
+  /** The runtime's flags that running a command still needs. */
+  missingRunFlags(name: string): string[];
   /** Sends itself a signal. */
   raise(signal: EndSignal): void;
   exit(code: number): void;
@@ -45,6 +57,17 @@ function denoHost(): Host {
     },
     listen: (signal, listener) => Deno.addSignalListener(signal, listener),
     unlisten: (signal, listener) => Deno.removeSignalListener(signal, listener),
+    run: async ([name, ...args], env, signal, outputTaken) => {
+      const stdout = outputTaken ? "piped" : "inherit";
+      const options = { args, env, signal, stdin: "inherit", stdout, stderr: "inherit" } as const;
+      const child = new Deno.Command(name!, options).spawn();
+      if (outputTaken) await child.stdout.pipeTo(Deno.stderr.writable, { preventClose: true });
+      return (await child.status).code;
+    },
+    missingRunFlags: (name) => {
+      const { state } = Deno.permissions.querySync({ name: "run", command: name });
+      return state === "granted" ? [] : [`--allow-run=${name}`];
+    },
     raise: (signal) => Deno.kill(Deno.pid, signal),
     exit: (code) => Deno.exit(code),
   };
@@ -67,6 +90,24 @@ function nodeHost(): Host {
       }),
     listen: (signal, listener) => process.on(signal, listener),
     unlisten: (signal, listener) => process.off(signal, listener),
+    run: ([name, ...args], env, signal, outputTaken) => {
+      const { spawn } = process.getBuiltinModule("node:child_process");
+      const { signals } = process.getBuiltinModule("node:os").constants;
+      return new Promise((resolve, reject) => {
+        const child = spawn(name!, args, {
+          env: { ...process.env, ...env },
+          stdio: ["inherit", outputTaken ? 2 : "inherit", "inherit"],
+        });
+        const end = (): void => void child.kill("SIGTERM");
+        signal.addEventListener("abort", end, { once: true });
+        child.on("error", reject);
+        child.on("close", (code, by) => {
+          signal.removeEventListener("abort", end);
+          resolve(code ?? 128 + (by === null ? 0 : signals[by]));
+        });
+      });
+    },
+    missingRunFlags: () => [],
     raise: (signal) => process.kill(process.pid, signal),
     exit: (code) => process.exit(code),
   };

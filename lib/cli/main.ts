@@ -6,10 +6,12 @@
 import { UntornError } from "../errors.ts";
 import { type Command, type Context, UsageError } from "./command.ts";
 import { currentHost, type EndSignal, type Host } from "./host.ts";
+import { lock } from "./lock.ts";
+import { persist } from "./persist.ts";
 import { VERSION } from "./version.ts";
 import { write } from "./write.ts";
 
-const COMMANDS: readonly Command[] = [write];
+const COMMANDS: readonly Command[] = [write, persist, lock];
 
 /** Runs the command that the process was called with, and ends the process. */
 export async function main(): Promise<void> {
@@ -51,17 +53,23 @@ async function run(host: Host, signal: AbortSignal): Promise<number> {
     await host.print("stderr", `untorn: there is no command "${name}"; see untorn --help\n`);
     return 2;
   }
-  if (args.includes("-h") || args.includes("--help")) {
+  const end = args.indexOf("--");
+  const own = end < 0 ? args : args.slice(0, end);
+  if (own.includes("-h") || own.includes("--help")) {
     await host.print("stdout", command.help);
     return 0;
   }
-  return await attempt(command, args, { host, signal });
+  return await attempt(command, args, own.includes("--json"), { host, signal });
 }
 
-async function attempt(command: Command, args: string[], context: Context): Promise<number> {
+async function attempt(
+  command: Command,
+  args: string[],
+  json: boolean,
+  context: Context,
+): Promise<number> {
   try {
-    await command.run(args, context);
-    return 0;
+    return await command.run(args, context);
   } catch (error) {
     if (context.signal.aborted && error === context.signal.reason) return 1;
     const { host } = context;
@@ -70,7 +78,7 @@ async function attempt(command: Command, args: string[], context: Context): Prom
       message = `${message}; see untorn ${command.name} --help`;
     }
     await host.print("stderr", `untorn: ${message}\n`);
-    if (args.includes("--json")) {
+    if (json) {
       await host.print("stdout", JSON.stringify({ error: facts(error, message) }) + "\n");
     }
     return exitCode(error);
@@ -94,7 +102,7 @@ function exitCode(error: unknown): number {
 function overview(): string {
   const width = Math.max(...COMMANDS.map(({ name }) => name.length));
   const rows = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`);
-  return `untorn: files that are never half-written
+  return `untorn: files and directories that are never half-written
 
 Usage: untorn COMMAND [ARGUMENTS]
 

@@ -12,6 +12,7 @@ import {
   COMMON,
   COMMON_HELP,
   type Context,
+  octal,
   parseArgs,
   requirePermission,
   UsageError,
@@ -59,7 +60,8 @@ const OPTIONS = {
   "dry-run": { type: "boolean" },
 } as const;
 
-async function runWrite(args: string[], { host, signal }: Context): Promise<void> {
+async function runWrite(args: string[], context: Context): Promise<number> {
+  const { host, signal } = context;
   const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
   const [file, ...more] = positionals;
   if (file === undefined) throw new UsageError("FILE is missing");
@@ -76,7 +78,7 @@ async function runWrite(args: string[], { host, signal }: Context): Promise<void
       signal,
     })
   );
-  requirePermission("write", target);
+  requirePermission("write", target, context);
   if (host.isTerminal("stdin") && values.quiet !== true) {
     await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
   }
@@ -91,6 +93,7 @@ async function runWrite(args: string[], { host, signal }: Context): Promise<void
     const sure = dryRun ? "" : ` (durability ${durability})`;
     await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}${sure}\n`);
   }
+  return 0;
 }
 
 /** In ms; see {@link input}. */
@@ -103,9 +106,4 @@ const GRACE = 20;
 async function* input(host: Host): AsyncGenerator<Uint8Array> {
   yield* host.stdin();
   await new Promise((resolve) => setTimeout(resolve, GRACE));
-}
-
-function octal(text: string): number {
-  if (/^(0o?)?[0-7]{1,4}$/.test(text)) return parseInt(text.replace("o", ""), 8);
-  throw new UsageError(`--mode must be octal digits such as 600, not "${text}"`);
 }

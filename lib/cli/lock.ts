@@ -1,0 +1,66 @@
+/** `untorn lock`: a command runs while nobody else holds the lock of a path. */
+
+import { lockSettings } from "../dir_options.ts";
+import { lock as takeLock } from "../lock_path.ts";
+import { toPath } from "../paths.ts";
+import {
+  asUsage,
+  type Command,
+  COMMON,
+  COMMON_HELP,
+  type Context,
+  parseArgs,
+  requirePermission,
+  seconds,
+  splitCommand,
+  UsageError,
+} from "./command.ts";
+
+/** The command. */
+export const lock: Command = {
+  name: "lock",
+  summary: "a command runs under the lock of a path",
+  help: `Usage: untorn lock PATH [OPTIONS] -- COMMAND [ARGUMENTS]
+
+Runs COMMAND while it holds the lock of PATH, which "untorn persist" and all of
+the library take as well, and ends with COMMAND's exit code. The lock is freed
+however this process dies.
+
+Options:
+  --wait SECONDS        how long to wait for the lock (default: 10)
+${COMMON_HELP}
+
+Example:
+  untorn lock site -- rsync -a site/ backup/
+`,
+  run: runLock,
+};
+
+const OPTIONS = { ...COMMON, "wait": { type: "string" } } as const;
+
+async function runLock(args: string[], context: Context): Promise<number> {
+  const { host, signal } = context;
+  const { own, command } = splitCommand(args);
+  const { values, positionals } = parseArgs({
+    args: own,
+    options: OPTIONS,
+    allowPositionals: true,
+  });
+  const [path, ...more] = positionals;
+  if (path === undefined) throw new UsageError("PATH is missing");
+  if (more.length > 0) throw new UsageError(`one PATH at a time, not also ${more.join(", ")}`);
+  if (command === undefined) throw new UsageError("give a command: -- COMMAND");
+  const target = asUsage(() => toPath(path));
+  const wait = values.wait === undefined ? undefined : asUsage(() => seconds(values.wait!));
+  asUsage(() => lockSettings({ wait }));
+  requirePermission("lock", target, context, command);
+  const held = await takeLock(target, { wait, signal });
+  try {
+    if (!held.locked) throw new Error("this runtime has no kernel locks: use Deno or Bun");
+    const code = await host.run(command, {}, signal, values.json === true);
+    if (values.json) await host.print("stdout", JSON.stringify({ path, code }) + "\n");
+    return code;
+  } finally {
+    await held.release();
+  }
+}

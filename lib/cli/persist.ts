@@ -1,0 +1,170 @@
+/** `untorn persist`: a directory from a copy of another, or from what a command builds. */
+
+import { resolve, sep } from "node:path";
+import { copyTree } from "../copy_tree.ts";
+import { type DirOptions, type DirSettings, dirSettings } from "../dir_options.ts";
+import type { PersistResult } from "../dir_stage.ts";
+import type { Durability } from "../options.ts";
+import { systemCalls } from "../os/mod.ts";
+import { toPath } from "../paths.ts";
+import { StagedDirSteps } from "../staged_dir.ts";
+import { runAsync } from "../steps.ts";
+import { locate } from "../target.ts";
+import {
+  asUsage,
+  type Command,
+  COMMON,
+  COMMON_HELP,
+  type Context,
+  inWords,
+  octal,
+  parseArgs,
+  requirePermission,
+  seconds,
+  splitCommand,
+  UsageError,
+} from "./command.ts";
+
+/** The command. */
+export const persist: Command = {
+  name: "persist",
+  summary: "a directory is replaced as one, by a copy or by what a command builds",
+  help: `Usage: untorn persist DIR --from SRC [OPTIONS]
+       untorn persist DIR [OPTIONS] -- COMMAND [ARGUMENTS]
+
+Replaces or creates DIR, whole or not at all: with a copy of SRC, or with what
+COMMAND puts into the staging directory, which is named by {} in its arguments
+and by UNTORN_STAGE in its environment. If COMMAND fails, DIR stays as it was.
+What DIR has and the new version has not is carried over.
+
+Options:
+  --no-carry-over       the new version has nothing but what was staged
+  --write-once PATH     keep DIR's own version of this entry (may be repeated)
+  --swap HOW            auto: by exchange where that can be had (default)
+                        exchange: DIR is never missing; else fail
+                        rename: by two renames
+  --mode MODE           permission bits of DIR itself, in octal
+  --durability LEVEL    full: the new version survives a power cut (default)
+                        file: after a power cut, the old or the new, whole
+                        none: nothing is synced
+  --no-lock             do not keep others out who persist to DIR as well
+  --wait SECONDS        how long to wait for the lock (default: 10)
+  --dry-run             do all but put it in place
+${COMMON_HELP}
+
+Example:
+  untorn persist public -- hugo --destination {}
+`,
+  run: runPersist,
+};
+
+const OPTIONS = {
+  ...COMMON,
+  "from": { type: "string" },
+  "no-carry-over": { type: "boolean" },
+  "write-once": { type: "string", multiple: true },
+  "swap": { type: "string" },
+  "mode": { type: "string" },
+  "durability": { type: "string" },
+  "no-lock": { type: "boolean" },
+  "wait": { type: "string" },
+  "dry-run": { type: "boolean" },
+} as const;
+
+async function runPersist(args: string[], context: Context): Promise<number> {
+  const { own, command } = splitCommand(args);
+  const { values, positionals } = parseArgs({
+    args: own,
+    options: OPTIONS,
+    allowPositionals: true,
+  });
+  const [dir, ...more] = positionals;
+  const { from } = values;
+  if (dir === undefined) throw new UsageError("DIR is missing");
+  if (more.length > 0) throw new UsageError(`one DIR at a time, not also ${more.join(", ")}`);
+  if ((from === undefined) === (command === undefined)) {
+    throw new UsageError("give either --from SRC or -- COMMAND");
+  }
+  const settings = asUsage(() =>
+    dirSettings({
+      carryOver: values["no-carry-over"] !== true,
+      writeOnce: values["write-once"],
+      swap: values.swap as DirOptions["swap"],
+      mode: values.mode === undefined ? undefined : octal(values.mode),
+      durability: values.durability as Durability | undefined,
+      lock: values["no-lock"] !== true,
+      wait: values.wait === undefined ? undefined : seconds(values.wait),
+      signal: context.signal,
+    })
+  );
+  const target = asUsage(() => toPath(dir));
+  requirePermission("persist", target, context, command);
+  if (from !== undefined) {
+    await refuseOverlap(asUsage(() => toPath(from)), target).catch((error) => {
+      throw inWords("persist", target, error);
+    });
+  }
+
+  const staged = new StagedDirSteps(systemCalls().async, target, settings);
+  await runAsync(staged.open());
+  const fill = from !== undefined
+    ? copyFrom(from, staged.path, settings)
+    : build(command!, staged.path, context, values.json === true);
+  await runAsync(staged.fill(() => fill));
+  if (values["dry-run"]) {
+    await runAsync(staged.discard());
+    return 0;
+  }
+  const result = await runAsync(staged.commit());
+  await tell(result, context, values);
+  return 0;
+}
+
+function copyFrom(from: string, to: string, { signal }: DirSettings): Promise<void> {
+  return runAsync(copyTree(systemCalls().async, from, to, signal));
+}
+
+/** Runs the command that fills the stage. */
+async function build(
+  command: string[],
+  stage: string,
+  { host, signal }: Context,
+  json: boolean,
+): Promise<void> {
+  const path = resolve(stage);
+  const words = command.map((word) => word.replaceAll("{}", path));
+  const code = await host.run(words, { UNTORN_STAGE: path }, signal, json);
+  if (code !== 0) throw new Error(`${command[0]} ended with exit code ${code}`);
+}
+
+/** A copy into itself would not end, or would copy what is being replaced. */
+async function refuseOverlap(from: string, target: string): Promise<void> {
+  const os = systemCalls().async;
+  const { path, stat } = await runAsync(locate(os, from, true));
+  if (stat?.kind !== "directory") throw new UsageError(`SRC ${from} is not a directory`);
+  const source = await runAsync(os.realpath(path));
+  const found = await runAsync(locate(os, target, true));
+  const live = found.stat === undefined
+    ? resolve(found.path)
+    : await runAsync(os.realpath(found.path));
+  const within = (one: string, other: string): boolean =>
+    one === other || one.startsWith(other.endsWith(sep) ? other : other + sep);
+  if (within(source, live)) throw new UsageError(`SRC ${from} is DIR, or in it`);
+  if (within(live, source)) throw new UsageError(`DIR is in SRC ${from}`);
+}
+
+async function tell(
+  result: PersistResult,
+  { host }: Context,
+  values: { json?: boolean; verbose?: boolean },
+): Promise<void> {
+  for (const warning of result.warnings) {
+    await host.print("stderr", `untorn: warning: ${warning}\n`);
+  }
+  if (values.json) return await host.print("stdout", JSON.stringify(result) + "\n");
+  if (!values.verbose) return;
+  const { path, swap, written, carried, durability } = result;
+  const counts = `${written} entries written, ${carried} carried over`;
+  const how = `swap ${swap}, durability ${durability}`;
+  await host.print("stderr", `untorn: ${counts} to ${JSON.stringify(path)} (${how})\n`);
+}
