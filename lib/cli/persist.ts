@@ -1,11 +1,13 @@
 /** `untorn persist`: a directory from a copy of another, or from what a command builds. */
 
-import { resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { copyTree } from "../copy_tree.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "../dir_options.ts";
 import type { PersistResult } from "../dir_stage.ts";
 import type { Durability } from "../options.ts";
+import { OsError } from "../os/errno.ts";
 import { systemCalls } from "../os/mod.ts";
+import type { Os } from "../os/port.ts";
 import { toPath } from "../paths.ts";
 import { StagedDirSteps } from "../staged_dir.ts";
 import { runAsync } from "../steps.ts";
@@ -144,13 +146,23 @@ async function refuseOverlap(from: string, target: string): Promise<void> {
   if (stat?.kind !== "directory") throw new UsageError(`SRC ${from} is not a directory`);
   const source = await runAsync(os.realpath(path));
   const found = await runAsync(locate(os, target, true));
-  const live = found.stat === undefined
-    ? resolve(found.path)
-    : await runAsync(os.realpath(found.path));
+  const live = await realPath(os, found.path);
   const within = (one: string, other: string): boolean =>
     one === other || one.startsWith(other.endsWith(sep) ? other : other + sep);
   if (within(source, live)) throw new UsageError(`SRC ${from} is DIR, or in it`);
   if (within(live, source)) throw new UsageError(`DIR is in SRC ${from}`);
+}
+
+/** The canonical form of a path, of which the end may not exist yet. */
+async function realPath(os: Os, path: string): Promise<string> {
+  try {
+    return await runAsync(os.realpath(path));
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "ENOENT") || dirname(path) === path) {
+      throw error;
+    }
+    return join(await realPath(os, dirname(path)), basename(path));
+  }
 }
 
 async function tell(
