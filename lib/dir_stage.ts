@@ -54,6 +54,7 @@ export class DirStage {
   #lock: HeldLock | undefined;
   #paths: SwapPaths | undefined;
   #staged = false;
+  #handedOut = false;
   #exchange = false;
   #outcome: Outcome = "unchanged";
   #entries: EntryWriter | undefined;
@@ -64,8 +65,9 @@ export class DirStage {
     this.#settings = settings;
   }
 
-  /** The staging directory. */
+  /** The staging directory; who knows it may fill it by other means than `write`. */
   get path(): string {
+    this.#handedOut = true;
     return this.#paths!.staging;
   }
 
@@ -113,7 +115,9 @@ export class DirStage {
     const carry = this.#carryOver();
     try {
       const sync = durability !== "none" && wholeFs === undefined;
-      const { dirs, files } = yield* walkStage(os, staging, sync, signal);
+      const { dirs, files } = this.#handedOut || sync
+        ? yield* walkStage(os, staging, sync, signal)
+        : this.#entries!.contents;
       let written = files;
       if (stat !== undefined) {
         written -= yield* this.#dropKept();

@@ -6,9 +6,11 @@
 import { BlockWriter, writeFully } from "./block_writer.ts";
 import { cancel, type Source } from "./content.ts";
 import type { DirSettings } from "./dir_options.ts";
+import type { Contents } from "./dir_sync.ts";
 import { Refusal } from "./errors.ts";
 import { applyMetadata, ENTRY_RULES, modeWhileStaged } from "./metadata.ts";
 import { OsError } from "./os/errno.ts";
+import { WHOLE_BYTES } from "./os/inline.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
@@ -32,34 +34,38 @@ export class EntryWriter {
     this.#live = live;
   }
 
+  /** What has been written. */
+  get contents(): Contents {
+    return { dirs: ["", ...this.#dirs], files: this.#progress.files };
+  }
+
   /** Writes one entry, unless its existing version stays. */
   *write(relative: string, source: Source): Steps<void> {
     const { signal, writeOnce, onProgress } = this.#settings;
     const path = inside(this.#staging, relative);
     let old: Stat | undefined;
-    let file: Handle;
+    let file: Handle | undefined;
     try {
       signal?.throwIfAborted();
       if (this.#live !== undefined) old = yield* present(this.#os, inside(this.#live, relative));
       if (old !== undefined && writeOnce.includes(relative)) return yield* cancel(source, signal);
       if (old?.kind !== "file") old = undefined;
       yield* this.#makeDirs(relative);
-      file = yield* this.#os.create(path, modeWhileStaged(ENTRY_RULES, old));
+      const mode = modeWhileStaged(ENTRY_RULES, old);
+      const small = source.whole !== undefined && source.size <= WHOLE_BYTES;
+      if (small && old === undefined) yield* this.#os.createWhole(path, mode, source.whole);
+      else file = yield* this.#os.create(path, mode);
     } catch (error) {
       yield* cancel(source, signal);
       throw error instanceof OsError && error.code === "EEXIST" ? collision(path, relative) : error;
     }
-    try {
-      yield* this.#fill(file, source);
-      yield* applyMetadata(this.#os, file, path, ENTRY_RULES, old);
-    } finally {
-      yield* this.#os.close(file);
-    }
+    if (file === undefined) this.#progress.bytes += source.size!;
+    else yield* this.#fill(file, path, source, old);
     this.#progress.files++;
     onProgress?.({ ...this.#progress });
   }
 
-  *#fill(file: Handle, source: Source): Steps<void> {
+  *#fill(file: Handle, path: string, source: Source, old: Stat | undefined): Steps<void> {
     const os = this.#os;
     const progress = this.#progress;
     const sink = {
@@ -69,9 +75,14 @@ export class EntryWriter {
       },
     };
     const { signal } = this.#settings;
-    const writer = new BlockWriter(sink, { signal, onProgress: undefined });
-    yield* writer.addAll(source);
-    yield* writer.finish();
+    try {
+      const writer = new BlockWriter(sink, { signal, onProgress: undefined });
+      yield* writer.addAll(source);
+      yield* writer.finish();
+      yield* applyMetadata(os, file, path, ENTRY_RULES, old);
+    } finally {
+      yield* os.close(file);
+    }
   }
 
   /** Makes the directories above an entry, each once. */

@@ -28,6 +28,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     realpath: (path) => Deno.realPathSync(path),
     readdir: (path) => listSync(path),
     create: (path, mode) => handle(Deno.openSync(path, creating(mode))),
+    createWhole: (path, mode, bytes) => Deno.writeFileSync(path, bytes, { createNew: true, mode }),
     open: (path) => handle(Deno.openSync(path)),
     openDir: (path) => windows ? undefined : handle(Deno.openSync(path)),
     read: (open, into) => file(open).readSync(into) ?? 0,
@@ -71,6 +72,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     ...sync,
     readdir: (path) => list(path),
     create: (path, mode) => Deno.open(path, creating(mode)).then(handle),
+    createWhole: (path, mode, bytes) => Deno.writeFile(path, bytes, { createNew: true, mode }),
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
       bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),

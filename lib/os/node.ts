@@ -26,6 +26,7 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     realpath: (path) => fs.realpathSync.native(path),
     readdir: (path) => fs.readdirSync(path, { withFileTypes: true }).map(entry),
     create: (path, mode) => handle(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, mode)),
+    createWhole: (path, mode, bytes) => fs.writeFileSync(path, bytes, { flag: "wx", mode }),
     open: (path) => handle(fs.openSync(path, O_RDONLY)),
     openDir: (path) => windows ? undefined : handle(fs.openSync(path, O_RDONLY)),
     read: (file, into) => fs.readSync(fd(file), into, 0, into.length, null),
@@ -58,6 +59,8 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
         .then((entries) => entries.map(entry)),
     create: (path, mode) =>
       later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(handle),
+    createWhole: (path, mode, bytes) =>
+      later((done) => fs.writeFile(path, bytes, { flag: "wx", mode }, done)),
     read: (file, into) =>
       later((done) => fs.read(fd(file), into, 0, into.length, null, done as Callback<number>)),
     write: (file, bytes) =>

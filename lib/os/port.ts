@@ -54,6 +54,8 @@ export interface Calls {
   readdir(path: string): Answer<Entry[]>;
   /** Creates a file for writing; fails if anything, a link included, has that name. */
   create(path: string, mode: number): Answer<Handle>;
+  /** Creates a file with this content; fails if anything, a link included, has that name. */
+  createWhole(path: string, mode: number, bytes: Uint8Array): Answer<void>;
   /** Opens a file for reading. */
   open(path: string): Answer<Handle>;
   /** Opens a directory to sync it; nothing where a system has no such thing (Windows). */
