@@ -1,0 +1,137 @@
+/** The calls that a persist makes, for each durability and swap; what is synced, and when. */
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { syncSource } from "../lib/content.ts";
+import { type DirOptions, dirSettings } from "../lib/dir_options.ts";
+import { systemCalls } from "../lib/os/mod.ts";
+import { persist } from "../lib/persist_dir.ts";
+import { runSync, settle } from "../lib/steps.ts";
+import { persistDir, persistDirSync, UntornError } from "../mod.ts";
+import { assertEquals, assertRejects } from "./helpers/assert.ts";
+import { watched } from "./helpers/ports.ts";
+import { inTemp } from "./helpers/temp.ts";
+
+/** The calls that change or sync something, with names in the place of paths and handles. */
+function changes(dir: string, options: DirOptions): string[] {
+  const log: string[] = [];
+  const handles = new Map<unknown, string>();
+  const short = (path: unknown): string =>
+    String(path).slice(dir.length + 1).replace(/-[0-9a-f]{12}/, "-T").replace(/\/$/, "") || ".";
+  const silent = ["lstat", "fstat", "readdir", "tryLock", "read", "canExchange", "close"];
+  const port = watched(
+    // Without syncfs, as without FFI: the syncs are seen one by one.
+    { ...systemCalls().sync, openFs: () => settle(undefined) },
+    ({ name, args }) => {
+      if (silent.includes(name) || name.startsWith("open")) return;
+      const [first, second] = args.filter((arg) => typeof arg === "string");
+      const what = first === undefined ? handles.get(args[0]) : short(first);
+      log.push([name, what, second && `> ${short(second)}`].filter(Boolean).join(" "));
+    },
+    ({ name, args }, answer) => {
+      if (name === "create" || name.startsWith("open")) handles.set(answer, short(args[0]));
+    },
+  );
+  const entries = Object.entries({ a: "2", "sub/b": "2" }).values();
+  runSync(persist(port, join(dir, "X"), entries, syncSource, dirSettings(options)));
+  return log;
+}
+
+function plant(dir: string): void {
+  mkdirSync(join(dir, "X/own"), { recursive: true });
+  writeFileSync(join(dir, "X/own/file"), "own");
+  writeFileSync(join(dir, "X/a"), "1");
+  // The probe for exchanges is made once for a file system, and would be in the first trace only.
+  persistDirSync(join(dir, "probe"), {});
+  persistDirSync(join(dir, "probe"), {});
+}
+
+const stage = ["mkdir .staging-X", "create .staging-X/a", "write .staging-X/a"];
+const more = ["mkdir .staging-X/sub", "createWhole .staging-X/sub/b"];
+const carry = ["mkdir .staging-X/own", "link X/own/file > .staging-X/own/file"];
+const files = ["fsync .staging-X/sub/b", "fsync .staging-X/a"];
+const lock = ["write .lock-X"];
+const drain = [
+  ...["unlink .trash-T/a", "unlink .trash-T/own/file", "rmdir .trash-T/own", "rmdir .trash-T"],
+];
+
+const traces: [string, DirOptions, string[]][] = [
+  ["full, exchange", { swap: "exchange" }, [
+    ...[...lock, ...stage, ...more, ...files, ...carry],
+    ...["fsync .staging-X/sub", "chmod .staging-X/own", "utime .staging-X/own"],
+    ...["fsync .staging-X/own", "fsync .staging-X", "fsync ."],
+    ...["exchange .staging-X > X", "fsync .", "rename .staging-X > .trash-T"],
+    ...[...drain, "unlink .lock-X"],
+  ]],
+  ["file, two renames", { swap: "rename", durability: "file" }, [
+    ...[...lock, ...stage, ...more, ...files, ...carry],
+    ...["fsync .staging-X/sub", "chmod .staging-X/own", "utime .staging-X/own"],
+    ...["fsync .staging-X/own", "fsync .staging-X", "fsync ."],
+    ...["rename X > .old-X", "rename .staging-X > X", "rename .old-X > .trash-T"],
+    ...[...drain, "unlink .lock-X"],
+  ]],
+  ["none, exchange, no lock", { swap: "exchange", durability: "none", lock: false }, [
+    ...[...stage, ...more, ...carry, "chmod .staging-X/own", "utime .staging-X/own"],
+    ...["exchange .staging-X > X", "rename .staging-X > .trash-T", ...drain],
+  ]],
+];
+
+for (const [name, options, expected] of traces) {
+  test(
+    `a persist with ${name} makes just these changes, in this order`,
+    inTemp((dir) => {
+      plant(dir);
+      const found = changes(dir, options);
+      // In which order a directory lists its entries is the file system's affair.
+      const sortRuns = (calls: string[]): string[] => {
+        const own = (call: string): boolean =>
+          /^(unlink .trash|rmdir .trash-T\/|fsync .staging-X\/)/.test(call);
+        return calls.map((call, i) =>
+          own(call) && own(calls[i - 1] ?? "") ? "" : own(call) ? "…" : call
+        )
+          .filter(Boolean).concat(calls.filter(own).sort());
+      };
+      assertEquals(sortRuns(found), sortRuns(expected));
+      assertEquals(readdirSync(dir).sort(), ["X", "probe"]);
+    }),
+  );
+}
+
+/** Runs a body with a tmpfs mounted at a path; unmounts it whatever happens. */
+async function mounted(path: string, body: () => Promise<void>): Promise<void> {
+  mkdirSync(path, { recursive: true });
+  const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", path]);
+  if (status !== 0) throw new Error(String(stderr));
+  try {
+    await body();
+  } finally {
+    spawnSync("umount", ["-l", path]);
+  }
+}
+
+let noMount: string | false = false;
+await inTemp((dir) => mounted(join(dir, "mount"), async () => {}))().catch((error) => {
+  noMount = `nothing can be mounted here: ${error.message.trim()}`;
+});
+
+test(
+  "a mount point is not replaced, and one within a directory is not left out",
+  { skip: noMount },
+  inTemp(async (dir) => {
+    const x = join(dir, "X");
+    await persistDir(x, { a: "1" });
+    await mounted(join(x, "sub"), async () => {
+      writeFileSync(join(x, "sub/file"), "there");
+      const inside = await assertRejects(() => persistDir(x, { a: "2" }), UntornError, "EXDEV");
+      assertEquals([inside.code, inside.path, inside.outcome], [
+        ...["EXDEV", join(x, "sub"), "unchanged"],
+      ]);
+      const itself = await assertRejects(() => persistDir(join(x, "sub"), { a: "2" }), UntornError);
+      assertEquals([itself.code, itself.outcome], ["EBUSY", "unchanged"]);
+      assertEquals(readFileSync(join(x, "sub/file"), "utf8"), "there");
+    });
+    assertEquals(readdirSync(dir), ["X"]);
+  }),
+);
