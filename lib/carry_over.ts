@@ -30,6 +30,10 @@ export interface CarryOver {
   always: readonly string[];
   /** Entries that both versions have, where the new one is the staged one. */
   managed: Set<string>;
+  /** Entries that are not wanted; what is below a directory among them is not asked for. */
+  refused: Set<string>;
+  /** Which inodes were carried, by relative path: so a later change of either side can be told. */
+  inodes: Map<string, number>;
   /** Directories that both versions have, by relative path, with the live one's attributes. */
   dirs: Map<string, Stat>;
   /** Of those, the ones that are made for the carry-over alone, whose times are kept. */
@@ -74,7 +78,10 @@ export function* carryOver(os: Os, carry: CarryOver, below: string = ""): Steps<
       const relative = below + entry.name;
       const own = staged.get(entry.name);
       const isDir = entry.kind === "directory";
-      if (own === undefined && !isWanted(carry, relative)) continue;
+      if (own === undefined && !isWanted(carry, relative)) {
+        carry.refused.add(relative);
+        continue;
+      }
       yield* refuseNonUtf8(os, inside(carry.live, relative));
       if (isDir && (own === undefined || own === "directory")) dirs.push(entry);
       else if (own === undefined) return carryEntry(os, carry, relative, entry.kind);
@@ -105,7 +112,9 @@ function* carryEntry(
   relative: string,
   kind: Stat["kind"],
 ): Steps<void> {
-  yield* linkOrCopy(os, carry, relative, kind, inside(carry.staging, relative));
+  const to = inside(carry.staging, relative);
+  yield* linkOrCopy(os, carry, relative, kind, to);
+  carry.inodes.set(relative, (yield* os.lstat(to)).ino);
   carry.carried++;
 }
 
@@ -171,16 +180,17 @@ function otherFileSystem(carry: CarryOver, relative: string): Refusal {
 export interface Rescued {
   /** Relative paths that were brought into the live directory. */
   paths: string[];
-  /** Those that were changed in both versions, where the live one stays. */
-  conflicts: string[];
+  /** Those that were changed in both versions: the live one stays, the previous one is kept. */
+  conflicts: Set<string>;
 }
 
 /**
- * Empties a previous version and removes it: `carry.live` is the previous version now, at a name that
- * nobody knows, `carry.staging` the live directory. What appeared or changed in it after it had been
- * carried over is brought into the live directory first. Who had found the way into it before the swap
- * may still create something at any moment until it is removed; it can't be before that is rescued
- * too, since only an empty directory can be removed, and nothing is created in a removed one.
+ * Empties a previous version and removes it, but for conflicts: `carry.live` is the previous version
+ * now, at a name that nobody knows, `carry.staging` the live directory. What appeared or changed in it
+ * after it had been carried over is brought into the live directory first. Who had found the way into
+ * it before the swap may still create something at any moment until it is removed; it can't be before
+ * that is rescued too, since only an empty directory can be removed, and nothing is created in a
+ * removed one.
  */
 export function* drain(
   os: Os,
@@ -189,39 +199,47 @@ export function* drain(
   below: string = "",
 ): Steps<void> {
   const previous = below === "" ? carry.live : inside(carry.live, below);
+  yield* makeWritable(os, previous);
   for (;;) {
-    const entries = yield* os.readdir(previous);
+    const isLeft = ({ name }: Entry): boolean => !rescued.conflicts.has(below + name);
+    const entries = (yield* os.readdir(previous)).filter(isLeft);
     const others = entries.filter(({ kind }) => kind !== "directory").values();
     yield* parallel(function* () {
       const next = yield* settle(others.next());
       return next.done ? undefined : drainEntry(os, carry, rescued, below + next.value.name);
     }, AT_ONCE);
     for (const { name, kind } of entries) {
-      if (kind === "directory") yield* drainDir(os, carry, rescued, below + name);
+      if (kind !== "directory") continue;
+      const relative = below + name;
+      if (!carry.dirs.has(relative) && !isRefused(carry, relative)) {
+        yield* makeMissingDirs(os, carry, relative + "/");
+      }
+      yield* drain(os, carry, rescued, relative + "/");
+      const conflicts = [...rescued.conflicts];
+      if (conflicts.some((path) => path.startsWith(relative + "/"))) {
+        rescued.conflicts.add(relative);
+      }
     }
     const error = yield* caught(os.rmdir(previous));
     if (error === undefined) return;
     // rename(2) and rmdir(2) name both for a directory that is not empty; xfs takes the second.
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    if (entries.length === 0 && rescued.conflicts.size > 0) return;
   }
 }
 
-function* drainDir(
-  os: Os,
-  carry: CarryOver,
-  rescued: Rescued,
-  relative: string,
-): Steps<void> {
-  const path = inside(carry.staging, relative);
-  if (carry.dirs.has(relative) || isWanted(carry, relative)) {
-    const there = yield* present(os, path);
-    if (there === undefined) {
-      const { mode } = yield* os.lstat(inside(carry.live, relative));
-      yield* os.mkdir(path, mode);
-      rescued.paths.push(relative);
-    } else if (there.kind !== "directory") rescued.conflicts.push(relative);
+/** A directory of one's own that may not be changed can be emptied once it may. */
+function* makeWritable(os: Os, path: string): Steps<void> {
+  const { kind, mode } = yield* os.lstat(path);
+  if (kind !== "directory") throw new OsError("ENOTDIR", "readdir", path);
+  if ((mode & 0o700) === 0o700) return;
+  const open = yield* os.openDir(path);
+  if (open === undefined) return;
+  try {
+    yield* os.chmod(open, path, 0o700);
+  } finally {
+    yield* os.close(open);
   }
-  yield* drain(os, carry, rescued, relative + "/");
 }
 
 function* drainEntry(
@@ -231,42 +249,53 @@ function* drainEntry(
   relative: string,
 ): Steps<void> {
   const from = inside(carry.live, relative);
-  if (!carry.managed.has(relative) && isWanted(carry, relative)) {
-    const path = inside(carry.staging, relative);
+  if (!carry.managed.has(relative) && !isRefused(carry, relative)) {
     const previous = yield* os.lstat(from);
-    const there = yield* present(os, path);
-    if (there === undefined) {
-      yield* linkOrCopy(os, carry, relative, previous.kind, path);
-      rescued.paths.push(relative);
-    } else if (isNewer(carry, relative, previous, there)) {
-      if (there.kind === "directory" || there.mtime > previous.mtime) {
-        rescued.conflicts.push(relative);
-      } else {
-        yield* replaceWith(os, carry, relative, previous.kind, path);
-        rescued.paths.push(relative);
+    if (isLate(carry, relative, previous)) {
+      if (!(yield* bring(os, carry, relative, previous))) {
+        rescued.conflicts.add(relative);
+        return;
       }
+      rescued.paths.push(relative);
     }
   }
   yield* os.unlink(from);
 }
 
+/** Whether an entry, or a directory that it is in, was not wanted; who came late was never asked. */
+function isRefused({ refused }: CarryOver, relative: string): boolean {
+  for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
+    if (refused.has(relative.slice(0, slash))) return true;
+  }
+  return refused.has(relative);
+}
+
 /** Whether the previous version has something else than what was carried over. */
-function isNewer(carry: CarryOver, relative: string, previous: Stat, there: Stat): boolean {
-  if (previous.ino === there.ino && previous.dev === there.dev) return false;
+function isLate(carry: CarryOver, relative: string, previous: Stat): boolean {
   const copied = carry.copied.get(relative);
-  return copied === undefined || copied.ino !== previous.ino || copied.size !== previous.size ||
+  if (copied === undefined) return carry.inodes.get(relative) !== previous.ino;
+  return copied.ino !== previous.ino || copied.size !== previous.size ||
     copied.mtime !== previous.mtime || copied.ctime !== previous.ctime;
 }
 
-/** Puts a late change in the place of what was carried over, in one step. */
-function* replaceWith(
-  os: Os,
-  carry: CarryOver,
-  relative: string,
-  kind: Stat["kind"],
-  path: string,
-): Steps<void> {
+/** Brings a late change into the live directory; false if that has changed there as well. */
+function* bring(os: Os, carry: CarryOver, relative: string, previous: Stat): Steps<boolean> {
+  const path = inside(carry.staging, relative);
+  const there = yield* present(os, path);
+  if (there?.ino !== carry.inodes.get(relative)) return false;
   const temp = inside(dirname(path), stagedFileName(basename(path), newToken()));
-  yield* linkOrCopy(os, carry, relative, kind, temp);
-  yield* os.rename(temp, path);
+  if (there === undefined) yield* makeMissingDirs(os, carry, relative);
+  yield* linkOrCopy(os, carry, relative, previous.kind, there === undefined ? path : temp);
+  if (there !== undefined) yield* os.rename(temp, path);
+  return true;
+}
+
+/** Directories that came late as well, with the modes that they had. */
+function* makeMissingDirs(os: Os, carry: CarryOver, relative: string): Steps<void> {
+  for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
+    const dir = relative.slice(0, slash);
+    const path = inside(carry.staging, dir);
+    if ((yield* look(os, path)) !== undefined) continue;
+    yield* os.mkdir(path, 0o777);
+  }
 }

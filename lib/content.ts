@@ -149,13 +149,19 @@ export function* nextBytes(
 
 /** Tells a source that nobody reads it to its end. */
 export function* cancel(source: Source, signal: AbortSignal | undefined): Steps<void> {
-  if (source.whole !== undefined) return;
-  // As in a `for` loop that is left by an error: that error matters, the source's own does not.
+  if (source.whole === undefined) yield* endIterator(source.chunks, signal);
+}
+
+/** As in a `for` loop that is left by an error: that error matters, the iterator's own does not. */
+export function* endIterator(
+  iterator: Iterator<unknown> | AsyncIterator<unknown>,
+  signal: AbortSignal | undefined,
+): Steps<void> {
   const ignore = (): void => {};
   try {
-    const answer = source.chunks.return?.();
+    const answer = iterator.return?.();
     if (!(answer instanceof Promise)) return;
-    // A source that is being waited for does not answer before it has gone on.
+    // One that is being waited for does not answer before it has gone on.
     if (signal?.aborted) answer.catch(ignore);
     else yield* settle(answer.then(ignore, ignore));
   } catch {
@@ -164,7 +170,7 @@ export function* cancel(source: Source, signal: AbortSignal | undefined): Steps<
 }
 
 /** A promise that an abort overtakes. `Promise.race` would keep each of them alive with the signal. */
-function unlessAborted<T>(
+export function unlessAborted<T>(
   answer: PromiseLike<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {

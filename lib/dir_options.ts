@@ -106,13 +106,22 @@ export function dirSettings(options: DirOptions | undefined): DirSettings {
   return {
     durability: given.durability ?? "full",
     mode: given.mode,
-    carryOver: typeof carryOver === "function" ? carryOver : () => carryOver,
+    carryOver: typeof carryOver === "function" ? answering(carryOver) : () => carryOver,
     writeOnce: given.writeOnce ?? [],
     swap: given.swap ?? "auto",
     lock: given.lock ?? true,
     createParents: given.createParents ?? true,
     onProgress: given.onProgress,
     ...waiting(given),
+  };
+}
+
+/** A `carryOver` that forgets its answer must not leave out what it was asked for. */
+function answering(carryOver: (relative: string) => boolean): (relative: string) => boolean {
+  return (relative) => {
+    const answer: unknown = carryOver(relative);
+    if (typeof answer === "boolean") return answer;
+    throw new TypeError(`option "carryOver" must answer true or false, not ${shown(answer)}`);
   };
 }
 

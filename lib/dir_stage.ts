@@ -8,11 +8,11 @@
  * was; what fails after the second sync is told in the result, and is no failure.
  */
 
-import { type CarryOver, carryOver, drain } from "./carry_over.ts";
+import { type CarryOver, carryOver, drain, type Rescued } from "./carry_over.ts";
 import type { Source } from "./content.ts";
 import type { DirSettings } from "./dir_options.ts";
 import { finishDirs, syncDir, walkStage } from "./dir_sync.ts";
-import { EntryWriter, present } from "./entry_writer.ts";
+import { dropKept, EntryWriter } from "./entry_writer.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
@@ -83,9 +83,10 @@ export class DirStage {
     };
     // First: a writer that deletes what it finds is how the last good version gets lost.
     yield* recoverDir(os, dir, this.#paths);
-    // Whoever had the lock before may have replaced it as well.
-    this.#target = yield* locate(os, this.#paths.live, true);
+    // Whoever had the lock before may have put something else there; a link is not followed again.
+    this.#target = { ...this.#target!, stat: yield* look(os, this.#paths.live) };
     const { stat } = this.#target;
+    yield* this.#expectDirectory();
     const dev = stat?.dev ?? (yield* os.lstat(inside(dir, "."))).dev;
     if (settings.swap !== "rename") this.#exchange = yield* canExchange(os, dir, dev);
     if (settings.swap === "exchange" && !this.#exchange) {
@@ -120,7 +121,7 @@ export class DirStage {
         : this.#entries!.contents;
       let written = files;
       if (stat !== undefined) {
-        written -= yield* this.#dropKept();
+        written -= yield* dropKept(os, this.#settings, this.#paths!);
         yield* carryOver(os, carry);
       }
       yield* finishDirs(os, carry, dirs, { old: stat, mode: this.#settings.mode }, sync);
@@ -147,13 +148,21 @@ export class DirStage {
     }
   }
 
-  /** Removes everything that was staged. */
+  /** Removes everything that was staged, and gives the lock back whatever happens. */
   *discard(): Steps<void> {
-    if (this.#staged) yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
+    // Forgotten first: what is under way once must not be done twice.
+    const [staged, lock] = [this.#staged, this.#lock];
     this.#staged = false;
-    if (this.#lock !== undefined) yield* releaseLock(this.#os, this.#lock);
     this.#lock = undefined;
-    yield* removeDirs(this.#os, this.#newParents);
+    try {
+      if (staged) yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
+    } finally {
+      try {
+        if (lock !== undefined) yield* releaseLock(this.#os, lock);
+      } finally {
+        yield* removeDirs(this.#os, this.#newParents);
+      }
+    }
   }
 
   /** Undoes what was staged, and puts into the caller's words what went wrong. */
@@ -166,7 +175,7 @@ export class DirStage {
       yield* this.discard();
     } catch (raw) {
       if (!(raw instanceof OsError)) throw raw;
-      leftover = path;
+      leftover = raw.path ?? path;
     }
     return describe(error, {
       operation: "persist",
@@ -184,7 +193,7 @@ export class DirStage {
     settings.signal?.throwIfAborted();
     const target = yield* locate(os, this.#given.replace(/(?<=.)[/]+$/, ""), true);
     this.#target = target;
-    const { path, dir, name, stat } = target;
+    const { path, dir, name } = target;
     if (name === "") {
       throw new Refusal(
         "EINVAL",
@@ -192,17 +201,23 @@ export class DirStage {
         "a directory is named by its own name, not by . or .. or /",
       );
     }
-    if (stat !== undefined && stat.kind !== "directory") {
-      throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
-    }
-    const above = yield* look(os, inside(dir, "."));
-    if (above === undefined) {
+    if ((yield* look(os, inside(dir, "."))) === undefined) {
       if (!settings.createParents) throw new OsError("ENOENT", "lstat", path);
       yield* makeDirs(os, dir, this.#newParents);
-    } else if (stat !== undefined && stat.dev !== above.dev) {
+    } else yield* this.#expectDirectory();
+    return { settings, dir, name };
+  }
+
+  /** Refuses what can't be replaced by a directory. */
+  *#expectDirectory(): Steps<void> {
+    const { path, dir, stat } = this.#target!;
+    if (stat === undefined) return;
+    if (stat.kind !== "directory") {
+      throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
+    }
+    if (stat.dev !== (yield* this.#os.lstat(inside(dir, "."))).dev) {
       throw new Refusal("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
     }
-    return { settings, dir, name };
   }
 
   #carryOver(): CarryOver {
@@ -214,26 +229,13 @@ export class DirStage {
       wanted: carryOver,
       always: writeOnce,
       managed: new Set(),
+      refused: new Set(),
+      inodes: new Map(),
       dirs: new Map(),
       whole: new Set(),
       copied: new Map(),
       carried: 0,
     };
-  }
-
-  /** Entries whose existing version stays, though a new one was put into the stage by hand. */
-  *#dropKept(): Steps<number> {
-    const os = this.#os;
-    const { live, staging } = this.#paths!;
-    let dropped = 0;
-    for (const relative of this.#settings.writeOnce) {
-      if ((yield* present(os, inside(live, relative))) === undefined) continue;
-      const staged = inside(staging, relative);
-      if ((yield* present(os, staged)) === undefined) continue;
-      yield* os.unlink(staged);
-      dropped++;
-    }
-    return dropped;
   }
 
   /** Syncs the directory above, for the claim, and the new ones above that. */
@@ -268,7 +270,7 @@ export class DirStage {
   /** Rescues what is new in the previous version, and removes it. Nothing in here fails a persist. */
   *#dispose(previous: string, carry: CarryOver, result: PersistResult): Steps<void> {
     const os = this.#os;
-    const { dir, name } = this.#target!;
+    const { dir } = this.#target!;
     const { warnings, rescued: paths } = result;
     this.#staged = false;
     let path = previous;
@@ -276,18 +278,23 @@ export class DirStage {
       const aside = inside(dir, trashName(newToken()));
       yield* os.rename(path, aside);
       path = aside;
-      const rescued = { paths, conflicts: [] as string[] };
+      const rescued: Rescued = { paths, conflicts: new Set() };
       yield* drain(os, { ...carry, live: aside, staging: carry.live }, rescued);
-      for (const path of rescued.conflicts) {
-        warnings.push(`${JSON.stringify(path)} was changed in both versions: the newer stays`);
-      }
+      if (rescued.conflicts.size === 0) return;
+      const both = [...rescued.conflicts].map((path) => JSON.stringify(path)).join(", ");
+      yield* this.#keep(path, `${both} was changed in both versions`, warnings);
     } catch (error) {
-      if (!(error instanceof OsError || error instanceof Refusal)) throw error;
-      // There may be something in it that is nowhere else: not a name that cleaning up removes.
-      const kept = inside(dir, keptName(name, newToken()));
-      const stays = (yield* caught(os.rename(path, kept))) === undefined ? kept : path;
-      warnings.push(`the version before was not removed (${error.message}): see ${stays}`);
+      const why = error instanceof Error ? error.message : String(error);
+      yield* this.#keep(path, `the version before was not removed (${why})`, warnings);
     }
+  }
+
+  /** Keeps what may be nowhere else, under a name that cleaning up does not remove. */
+  *#keep(path: string, why: string, warnings: string[]): Steps<void> {
+    const { dir, name } = this.#target!;
+    const kept = inside(dir, keptName(name, newToken()));
+    const error = yield* caught(this.#os.rename(path, kept));
+    warnings.push(`${why}: see ${JSON.stringify(error === undefined ? kept : path)}`);
   }
 
   *#unlock(warnings: string[]): Steps<void> {

@@ -103,6 +103,33 @@ export class EntryWriter {
   }
 }
 
+/**
+ * Removes entries whose existing version stays, though a new one was put into the stage by other means
+ * than an {@link EntryWriter}. Returns how many.
+ */
+export function* dropKept(
+  os: Os,
+  { writeOnce }: DirSettings,
+  { live, staging }: { live: string; staging: string },
+): Steps<number> {
+  let dropped = 0;
+  for (const relative of writeOnce) {
+    if ((yield* present(os, inside(live, relative))) === undefined) continue;
+    const path = inside(staging, relative);
+    const staged = yield* present(os, path);
+    if (staged === undefined) continue;
+    if (staged.kind === "directory") {
+      const why =
+        `the entry ${JSON.stringify(relative)} is to be written once (writeOnce), but it is ` +
+        "a directory in the new version";
+      throw new Refusal("EISDIR", path, why);
+    }
+    yield* os.unlink(path);
+    dropped++;
+  }
+  return dropped;
+}
+
 /** What is at an entry's path; nothing where a file has the name of a directory above. */
 export function* present(os: Os, path: string): Steps<Stat | undefined> {
   try {

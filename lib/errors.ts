@@ -161,7 +161,11 @@ function explain(error: unknown, failure: Failure): Explanation | undefined {
   if (code === "ERR_PERMISSION") {
     return { code, path, cause, ...permission(error, failure) };
   }
-  const [what, advice = ""] = WORDS[code] ?? [`${error.call} failed`];
+  const creates = failure.operation === "write" || failure.operation === "persist";
+  const missing = code === "ENOENT" && !creates;
+  const [what, advice = ""] = missing
+    ? ["it, or a directory above it, does not exist"]
+    : WORDS[code] ?? [`${error.call} failed`];
   return { code, what: `${what} (${code})`, advice, path, cause };
 }
 

@@ -3,7 +3,7 @@
  */
 
 import { type LockOptions, lockSettings } from "./dir_options.ts";
-import { describe } from "./errors.ts";
+import { describe, Refusal } from "./errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
@@ -85,6 +85,9 @@ function* take(os: Os, given: string, options: LockOptions | undefined): Steps<H
   const settings = lockSettings(options);
   try {
     const { dir, name } = yield* locate(os, given.replace(/(?<=.)\/+$/, ""), true);
+    if (name === "") {
+      throw new Refusal("EINVAL", given, "it is locked by its own name, not by . or .. or /");
+    }
     return yield* acquireLock(os, dir, name, settings);
   } catch (error) {
     throw describe(error, {

@@ -2,7 +2,15 @@
  * One directory of files, replaced or created in one step, from entries or from what fills a stage.
  */
 
-import { asyncSource, type Content, type Source, type SyncContent, syncSource } from "./content.ts";
+import {
+  asyncSource,
+  type Content,
+  endIterator,
+  type Source,
+  type SyncContent,
+  syncSource,
+  unlessAborted,
+} from "./content.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
 import { DirStage, type PersistResult } from "./dir_stage.ts";
 import { SourceError } from "./errors.ts";
@@ -77,9 +85,7 @@ export async function persistDir(
   }
   const staged = new StagedDirSteps(os, target, settings);
   await runAsync(staged.open());
-  const fill = async (): Promise<void> => await entries(staged.asyncForm());
-  await runAsync(staged.fill(() => fill()));
-  return await runAsync(staged.commit());
+  return await staged.fillLater(entries);
 }
 
 /**
@@ -105,7 +111,12 @@ export function persistDirSync(
   }
   const staged = new StagedDirSteps(os, target, settings);
   runSync(staged.open());
-  runSync(staged.fill(() => entries(staged.syncForm())));
+  try {
+    const filled: unknown = entries(staged.syncForm());
+    if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
+  } catch (error) {
+    return runSync(staged.failFilling(error));
+  }
   return runSync(staged.commit());
 }
 
@@ -119,6 +130,9 @@ function supply(entries: Entries): Supply {
   }
   if (Symbol.asyncIterator in entries) return entries[Symbol.asyncIterator]();
   if (Symbol.iterator in entries) return (entries as Iterable<Pair>)[Symbol.iterator]();
+  if (Object.prototype.toString.call(entries) !== "[object Object]") {
+    throw new TypeError("the entries must be a plain record, an iterable of pairs or a function");
+  }
   const names = Object.keys(entries);
   for (const name of names) {
     checkEntryName(name);
@@ -148,7 +162,7 @@ export function* persist(
     yield* stage.open();
     yield* parallel(function* () {
       for (;;) {
-        const pair = yield* nextPair(supply);
+        const pair = yield* nextPair(supply, settings.signal);
         if (pair === undefined) {
           ended = true;
           return undefined;
@@ -163,28 +177,23 @@ export function* persist(
     }, AT_ONCE);
     return yield* stage.commit();
   } catch (error) {
-    if (!ended) yield* endSupply(supply);
+    if (!ended) yield* endIterator(supply, settings.signal);
     throw yield* stage.fail(error);
   }
 }
 
-function* nextPair(supply: Supply): Steps<Pair | undefined> {
+function* nextPair(
+  supply: Supply,
+  signal: AbortSignal | undefined,
+): Steps<Pair | undefined> {
   try {
-    const next = yield* settle(supply.next());
+    const answer = supply.next();
+    const next = yield* settle("then" in answer ? unlessAborted(answer, signal) : answer);
     if (next.done) return undefined;
     if (Array.isArray(next.value) && next.value.length === 2) return next.value as unknown as Pair;
   } catch (error) {
+    signal?.throwIfAborted();
     throw new SourceError(error);
   }
   throw new TypeError("an entry must be a pair of a relative path and its content");
-}
-
-/** As in a `for` loop that is left by an error: that error matters, the supply's own does not. */
-function* endSupply(supply: Supply): Steps<void> {
-  try {
-    const ended = supply.return?.();
-    if (ended !== undefined) yield* settle(ended);
-  } catch {
-    return;
-  }
 }

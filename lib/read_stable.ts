@@ -68,7 +68,7 @@ export function* stable<T>(
   read: (path: string) => T | Promise<T>,
 ): Steps<T> {
   for (;;) {
-    const { open, stat } = yield* openVersion(os, dir);
+    const { open, stat } = yield* inWords(dir, openVersion(os, dir));
     let answer: { value: T } | { error: unknown };
     let same: boolean;
     try {
@@ -78,7 +78,7 @@ export function* stable<T>(
         answer = { error };
       }
       // As long as it is open its inode number is no other's.
-      const now = yield* target(os, dir);
+      const now = yield* inWords(dir, target(os, dir));
       same = now?.ino === stat.ino && now.dev === stat.dev;
     } finally {
       if (open !== undefined) yield* os.close(open);
@@ -92,32 +92,42 @@ export function* stable<T>(
 function* openVersion(os: Os, dir: string): Steps<{ open: Handle | undefined; stat: Stat }> {
   const deadline = performance.now() + GAP;
   for (let pause = 1;; pause = Math.min(pause * 2, 20)) {
-    let failed: unknown;
     try {
-      const open = yield* os.openDir(dir);
-      if (open !== undefined) return { open, stat: yield* os.fstat(open) };
-      return { open, stat: yield* os.lstat(inside(dir, ".")) };
+      return yield* openNow(os, dir);
     } catch (error) {
-      failed = error;
-    }
-    const late = performance.now() > deadline;
-    if (late || !isGone(failed) || !(yield* isBeingReplaced(os, dir))) {
-      // It may have come back between the two looks.
-      if (isGone(failed) && !late && (yield* target(os, dir)) !== undefined) continue;
-      throw describe(failed, {
-        operation: "read",
-        target: dir,
-        outcome: "unchanged",
-        existed: false,
-        path: dir,
-      });
+      const gone = error instanceof OsError && error.code === "ENOENT";
+      if (!gone || performance.now() > deadline) throw error;
+      // It is being replaced, or has come back since.
+      const back = (yield* target(os, dir)) !== undefined;
+      if (!back && !(yield* isBeingReplaced(os, dir))) throw error;
     }
     yield* os.sleep(pause);
   }
 }
 
-function isGone(error: unknown): boolean {
-  return error instanceof OsError && error.code === "ENOENT";
+function* openNow(os: Os, dir: string): Steps<{ open: Handle | undefined; stat: Stat }> {
+  const open = yield* os.openDir(dir);
+  if (open === undefined) return { open, stat: yield* os.lstat(inside(dir, ".")) };
+  try {
+    return { open, stat: yield* os.fstat(open) };
+  } catch (error) {
+    yield* os.close(open);
+    throw error;
+  }
+}
+
+function* inWords<T>(dir: string, steps: Steps<T>): Steps<T> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    const failure = {
+      operation: "read",
+      target: dir,
+      outcome: "unchanged",
+      existed: false,
+    } as const;
+    throw describe(error, { ...failure, path: dir });
+  }
 }
 
 /** Whether its previous version stands aside for it. */

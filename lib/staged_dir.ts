@@ -2,7 +2,14 @@
  * One directory, filled as the caller likes and then put in place, or not.
  */
 
-import { asyncSource, type Content, type Source, type SyncContent, syncSource } from "./content.ts";
+import {
+  asyncSource,
+  type Content,
+  type Source,
+  type SyncContent,
+  syncSource,
+  unlessAborted,
+} from "./content.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
 import { DirStage, type PersistResult } from "./dir_stage.ts";
 import { Refusal, SourceError } from "./errors.ts";
@@ -10,8 +17,8 @@ import { OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { checkEntryName, toPath } from "./paths.ts";
-import { queue, Staging } from "./staging.ts";
-import { runAsync, runSync, settle, type Steps } from "./steps.ts";
+import { type Queue, queue, Staging } from "./staging.ts";
+import { runAsync, runSync, type Steps } from "./steps.ts";
 
 /**
  * Starts a new version of a directory. It is filled through `write()`, or by any other means at `path`;
@@ -122,19 +129,17 @@ export class StagedDirSteps {
     yield* this.#staging.attempt(this.#stage.write(relative, source));
   }
 
-  /** Lets a caller's function fill the stage; if that fails, all of it has. */
-  *fill(call: () => void | Promise<void>): Steps<void> {
-    const filling = function* (this: StagedDirSteps): Steps<void> {
-      try {
-        yield* settle(call());
-      } catch (error) {
-        // The system's own errors, and what an abort gives as its reason, say what they are.
-        if (error instanceof OsError || error instanceof Refusal) throw error;
-        this.#settings.signal?.throwIfAborted();
-        throw new SourceError(error);
-      }
+  /** Fails for what the caller's own filling of the stage threw. */
+  *failFilling(error: unknown): Steps<never> {
+    const { signal } = this.#settings;
+    const filling = function* (): Steps<never> {
+      yield* [];
+      // The system's own errors, and what an abort gives as its reason, say what they are.
+      if (error instanceof OsError || error instanceof Refusal) throw error;
+      signal?.throwIfAborted();
+      throw new SourceError(error);
     };
-    yield* this.#staging.attempt(filling.call(this));
+    return yield* this.#staging.failed(filling());
   }
 
   *commit(): Steps<PersistResult> {
@@ -145,16 +150,29 @@ export class StagedDirSteps {
     yield* this.#staging.discard();
   }
 
-  asyncForm(): StagedDir {
+  /** Lets a caller's function fill the stage, and commits what it did, awaited or not. */
+  async fillLater(fill: (stage: StagedDir) => void | Promise<void>): Promise<PersistResult> {
     const inOrder = queue();
+    const stage = this.asyncForm(inOrder);
+    try {
+      const filled = Promise.resolve(fill(stage));
+      await unlessAborted(filled, this.#settings.signal);
+    } catch (error) {
+      return await inOrder(() => this.failFilling(error));
+    }
+    return await stage.commit();
+  }
+
+  asyncForm(inOrder: Queue = queue()): StagedDir {
     const discard = (): Promise<void> => inOrder(() => this.discard());
     return {
       path: this.path,
-      write: async (relative, content) => {
-        checkEntryName(relative);
-        const source = asyncSource(content);
-        await inOrder(() => this.write(relative, source));
-      },
+      // In the queue, so that the commit tells what a call that was not awaited met.
+      write: (relative, content) =>
+        inOrder(() => {
+          checkEntryName(relative);
+          return this.write(relative, asyncSource(content));
+        }),
       commit: () => inOrder(() => this.commit()),
       discard,
       [Symbol.asyncDispose]: discard,

@@ -155,9 +155,10 @@ class Staged {
   }
 
   *commit(): Steps<WriteResult> {
-    this.#staging.expectOpen();
-    this.#encoder.end();
-    yield* this.#staging.attempt(this.#writer.finish());
+    if (this.#staging.isOpen) {
+      this.#encoder.end();
+      yield* this.#staging.attempt(this.#writer.finish());
+    }
     return yield* this.#staging.commit();
   }
 

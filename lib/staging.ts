@@ -20,6 +20,7 @@ export class Staging<Result> {
   readonly #target: string;
   readonly #stage: Stage<Result>;
   #state: "open" | "committed" | "discarded" | "failed" = "open";
+  #error: unknown;
 
   constructor(target: string, stage: Stage<Result>) {
     this.#target = target;
@@ -33,11 +34,19 @@ export class Staging<Result> {
       return yield* steps;
     } catch (error) {
       this.#state = "failed";
-      throw yield* this.#stage.fail(error);
+      throw this.#error = yield* this.#stage.fail(error);
     }
   }
 
+  /** The same for what failed outside: after an earlier failure, that one is what is told. */
+  *failed(steps: Steps<never>): Steps<never> {
+    if (this.#state === "failed") throw this.#error;
+    return yield* this.attempt(steps);
+  }
+
   *commit(): Steps<Result> {
+    // Of a call that was not awaited: the caller may not know yet.
+    if (this.#state === "failed") throw this.#error;
     const result = yield* this.attempt(this.#stage.commit());
     this.#state = "committed";
     return result;
@@ -57,6 +66,11 @@ export class Staging<Result> {
     }
   }
 
+  /** Whether it has not ended yet. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
   /** Fails with a `TypeError` once the stage has ended. */
   expectOpen(): void {
     if (this.#state === "open") return;
@@ -65,13 +79,18 @@ export class Staging<Result> {
   }
 }
 
+/** Runs an operation after all that were called before. */
+export type Queue = <T>(start: () => Steps<T>) => Promise<T>;
+
 /** Runs asynchronous operations one after the other, in the order in which they are called. */
-export function queue(): <T>(start: () => Steps<T>) => Promise<T> {
+export function queue(): Queue {
   let last: Promise<unknown> = Promise.resolve();
   return <T>(start: () => Steps<T>): Promise<T> => {
-    const run = (): Promise<T> => runAsync(start());
+    const run = async (): Promise<T> => await runAsync(start());
     const result = last.then(run, run);
     last = result;
+    // Who does not await a call is told by the commit.
+    result.catch(() => {});
     return result;
   };
 }

@@ -29,9 +29,10 @@ export function runSync<T>(steps: Steps<T>): T {
   let step = steps.next();
   while (!step.done) {
     if (step.value instanceof Promise) {
-      throw new TypeError("an asynchronous call in a synchronous operation");
-    }
-    step = steps.next(step.value);
+      // What it comes to is not waited for; the operation undoes what it has done, and fails.
+      step.value.catch(() => {});
+      step = steps.throw(new TypeError("an asynchronous call in a synchronous operation"));
+    } else step = steps.next(step.value);
   }
   return step.value;
 }

@@ -249,3 +249,13 @@ test(
     assertEquals(readFileSync(join(dir, "file"), "utf8"), "x\n");
   }),
 );
+
+test(
+  "a full disk behind the output is no failure of what was written",
+  { skip: existsSync("/dev/full") ? false : "there is no /dev/full here" },
+  inTemp(async (dir) => {
+    const write = programCommand("cli.ts", ["write", join(dir, "file"), "--json"]);
+    const { code, stderr } = await run(["sh", "-c", '"$@" >/dev/full', "sh", ...write], "text");
+    assertEquals([code, stderr, readFileSync(join(dir, "file"), "utf8")], [0, "", "text"]);
+  }),
+);

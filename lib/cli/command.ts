@@ -47,7 +47,7 @@ export const parseArgs: typeof utilParseArgs = (config) => {
     return utilParseArgs(config);
   } catch (error) {
     // Its first sentence says what is wrong; the others, how to end option parsing.
-    throw new UsageError((error as Error).message.split(/\. /)[0]);
+    throw new UsageError((error as Error).message.split(/\.\s/)[0]);
   }
 };
 

@@ -15,7 +15,7 @@ export interface Host {
   signals: readonly EndSignal[];
   stdin(): AsyncIterable<Uint8Array>;
   isTerminal(stream: "stdin" | "stdout" | "stderr"): boolean;
-  /** Ends when all is written, or nobody reads it any more. */
+  /** Ends when all is written, or can't be: what was done to files is not undone by that. */
   print(stream: "stdout" | "stderr", text: string): Promise<void>;
   listen(signal: EndSignal, listener: () => void): void;
   unlisten(signal: EndSignal, listener: () => void): void;
@@ -51,8 +51,9 @@ function denoHost(): Host {
       let rest = new TextEncoder().encode(text);
       try {
         while (rest.length > 0) rest = rest.subarray(await Deno[stream].write(rest));
-      } catch (error) {
-        if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      } catch {
+        // Nobody is there to be told: the pipe is closed, or the disk behind it is full.
+        return;
       }
     },
     listen: (signal, listener) => Deno.addSignalListener(signal, listener),
@@ -80,11 +81,9 @@ function nodeHost(): Host {
     stdin: () => process.stdin,
     isTerminal: (stream) => process[stream].isTTY === true,
     print: (stream, text) =>
-      new Promise((resolve, reject) => {
-        const ended = (error?: Error | null): void => {
-          if (error && (error as { code?: string }).code !== "EPIPE") reject(error);
-          else resolve();
-        };
+      new Promise((resolve) => {
+        const ended = (): void => resolve();
+        // An error has nobody to be told to: the pipe is closed, or the disk behind it is full.
         process[stream].once("error", ended);
         process[stream].write(text, ended);
       }),

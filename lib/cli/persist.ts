@@ -109,12 +109,18 @@ async function runPersist(args: string[], context: Context): Promise<number> {
 
   const staged = new StagedDirSteps(systemCalls().async, target, settings);
   await runAsync(staged.open());
-  const fill = from !== undefined
-    ? copyFrom(from, staged.path, settings)
-    : build(command!, staged.path, context, values.json === true);
-  await runAsync(staged.fill(() => fill));
+  try {
+    if (from !== undefined) await copyFrom(from, staged.path, settings);
+    else await build(command!, staged.path, context, values.json === true);
+  } catch (error) {
+    await runAsync(staged.failFilling(error));
+  }
   if (values["dry-run"]) {
     await runAsync(staged.discard());
+    if (values.json) await context.host.print("stdout", JSON.stringify({ path: dir }) + "\n");
+    else if (values.verbose) {
+      await context.host.print("stderr", `untorn: would replace ${JSON.stringify(dir)}\n`);
+    }
     return 0;
   }
   const result = await runAsync(staged.commit());
