@@ -40,6 +40,8 @@ export interface CarryOver {
   whole: Set<string>;
   /** What was copied rather than linked, with its attributes then. */
   copied: Map<string, Stat>;
+  /** Whether the previous version stays: then files are copied, and nothing is removed from it. */
+  keep: boolean;
   /** How many entries were carried, directories not counted. */
   carried: number;
 }
@@ -127,7 +129,7 @@ function* linkOrCopy(
 ): Steps<void> {
   const from = inside(carry.live, relative);
   try {
-    return yield* os.link(from, to);
+    if (!carry.keep || kind !== "file") return yield* os.link(from, to);
   } catch (error) {
     if (error instanceof OsError && error.code === "EXDEV") throw otherFileSystem(carry, relative);
     const copyable = kind === "file" || kind === "symlink";
@@ -190,7 +192,7 @@ export interface Rescued {
  * after it had been carried over is brought into the live directory first. Who had found the way into
  * it before the swap may still create something at any moment until it is removed; it can't be before
  * that is rescued too, since only an empty directory can be removed, and nothing is created in a
- * removed one.
+ * removed one. A version that is kept is only looked through.
  */
 export function* drain(
   os: Os,
@@ -199,7 +201,7 @@ export function* drain(
   below: string = "",
 ): Steps<void> {
   const previous = below === "" ? carry.live : inside(carry.live, below);
-  yield* makeWritable(os, previous);
+  if (!carry.keep) yield* makeWritable(os, previous);
   for (;;) {
     const isLeft = ({ name }: Entry): boolean => !rescued.conflicts.has(below + name);
     const entries = (yield* os.readdir(previous)).filter(isLeft);
@@ -220,6 +222,7 @@ export function* drain(
         rescued.conflicts.add(relative);
       }
     }
+    if (carry.keep) return;
     const error = yield* caught(os.rmdir(previous));
     if (error === undefined) return;
     // rename(2) and rmdir(2) name both for a directory that is not empty; xfs takes the second.
@@ -259,7 +262,7 @@ function* drainEntry(
       rescued.paths.push(relative);
     }
   }
-  yield* os.unlink(from);
+  if (!carry.keep) yield* os.unlink(from);
 }
 
 /** Whether an entry, or a directory that it is in, was not wanted; who came late was never asked. */

@@ -68,6 +68,12 @@ export interface DirOptions extends LockOptions {
    */
   swap?: "auto" | "exchange" | "rename";
   /**
+   * How many previous versions are kept, in `.history-{name}/{n}` beside the directory; the oldest go.
+   * What is carried over is copied then, not linked, so that a change in one version is not in another.
+   * @default {0}
+   */
+  keep?: number;
+  /**
    * Whether the directory is locked against other persists, of other processes too.
    * @default {true}
    */
@@ -94,6 +100,7 @@ export interface DirSettings extends LockSettings {
   carryOver: (relative: string) => boolean;
   writeOnce: readonly string[];
   swap: "auto" | "exchange" | "rename";
+  keep: number;
   lock: boolean;
   createParents: boolean;
   onProgress: ((progress: DirProgress) => void) | undefined;
@@ -109,6 +116,7 @@ export function dirSettings(options: DirOptions | undefined): DirSettings {
     carryOver: typeof carryOver === "function" ? answering(carryOver) : () => carryOver,
     writeOnce: given.writeOnce ?? [],
     swap: given.swap ?? "auto",
+    keep: given.keep ?? 0,
     lock: given.lock ?? true,
     createParents: given.createParents ?? true,
     onProgress: given.onProgress,
@@ -146,10 +154,16 @@ const DIR_CHECKS: Record<keyof DirOptions, Check> = {
   carryOver: (name, value) => typeof value === "function" || flag(name, value),
   writeOnce: relativePaths,
   swap: oneOf("auto", "exchange", "rename"),
+  keep: count,
   lock: flag,
   createParents: flag,
   onProgress: callback,
 };
+
+function count(name: string, value: unknown): void {
+  if (Number.isSafeInteger(value) && value as number >= 0) return;
+  throw new RangeError(`option "${name}" must be a number from 0 on, not ${shown(value)}`);
+}
 
 function milliseconds(name: string, value: unknown): void {
   if (typeof value === "number" && value >= 0) return;

@@ -14,6 +14,7 @@ import type { DirSettings } from "./dir_options.ts";
 import { finishDirs, syncDir, walkStage } from "./dir_sync.ts";
 import { dropKept, EntryWriter } from "./entry_writer.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
+import { addVersion, prune } from "./history.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
 import { keptName, newToken, siblingName, trashName } from "./names.ts";
@@ -235,6 +236,7 @@ export class DirStage {
       whole: new Set(),
       copied: new Map(),
       carried: 0,
+      keep: this.#settings.keep > 0,
     };
   }
 
@@ -270,31 +272,37 @@ export class DirStage {
   /** Rescues what is new in the previous version, and removes it. Nothing in here fails a persist. */
   *#dispose(previous: string, carry: CarryOver, result: PersistResult): Steps<void> {
     const os = this.#os;
-    const { dir } = this.#target!;
+    const { dir, name } = this.#target!;
     const { warnings, rescued: paths } = result;
+    const { keep } = this.#settings;
     this.#staged = false;
     let path = previous;
     try {
-      const aside = inside(dir, trashName(newToken()));
-      yield* os.rename(path, aside);
-      path = aside;
+      const history = inside(dir, siblingName("history", name));
+      if (keep > 0) path = yield* addVersion(os, history, previous);
+      else {
+        const aside = inside(dir, trashName(newToken()));
+        yield* os.rename(previous, aside);
+        path = aside;
+      }
       const rescued: Rescued = { paths, conflicts: new Set() };
-      yield* drain(os, { ...carry, live: aside, staging: carry.live }, rescued);
+      yield* drain(os, { ...carry, live: path, staging: carry.live }, rescued);
+      if (keep > 0) yield* prune(os, dir, history, keep);
       if (rescued.conflicts.size === 0) return;
       const both = [...rescued.conflicts].map((path) => JSON.stringify(path)).join(", ");
-      yield* this.#keep(path, `${both} was changed in both versions`, warnings);
+      yield* this.#setAside(path, `${both} was changed in both versions`, warnings);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      yield* this.#keep(path, `the version before was not removed (${why})`, warnings);
+      yield* this.#setAside(path, `the version before was not removed (${why})`, warnings);
     }
   }
 
   /** Keeps what may be nowhere else, under a name that cleaning up does not remove. */
-  *#keep(path: string, why: string, warnings: string[]): Steps<void> {
+  *#setAside(path: string, why: string, warnings: string[]): Steps<void> {
     const { dir, name } = this.#target!;
     const kept = inside(dir, keptName(name, newToken()));
-    const error = yield* caught(this.#os.rename(path, kept));
-    warnings.push(`${why}: see ${JSON.stringify(error === undefined ? kept : path)}`);
+    const stays = this.#settings.keep > 0 || (yield* caught(this.#os.rename(path, kept)));
+    warnings.push(`${why}: see ${JSON.stringify(stays ? path : kept)}`);
   }
 
   *#unlock(warnings: string[]): Steps<void> {

@@ -12,9 +12,9 @@ export function stagedFileName(name: string, token: string): string {
 }
 
 /** A directory's name beside that of its target, and what it means (`docs/protocol.md`). */
-export type Sibling = "staging" | "old" | "lock";
+export type Sibling = "staging" | "old" | "lock" | "history";
 
-/** `.staging-{name}`, `.old-{name}`, `.lock-{name}`. */
+/** `.staging-{name}`, `.old-{name}`, `.lock-{name}`, `.history-{name}`. */
 export function siblingName(sibling: Sibling, name: string): string {
   return `.${sibling}-${fit(name, NAME_BYTES - sibling.length - 2)}`;
 }

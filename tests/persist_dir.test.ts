@@ -165,6 +165,41 @@ for (const [form, persist] of forms) {
   );
 
   test(
+    `${form} keeps as many versions as it is told, each for itself`,
+    inTemp(async (dir) => {
+      const x = join(dir, "X");
+      const history = join(dir, ".history-X");
+      for (const swap of ["auto", "rename"] as const) {
+        await persist(x, { a: "0" });
+        writeFileSync(join(x, "own"), "0");
+        for (let i = 1; i <= 4; i++) {
+          const result = await persist(x, { a: `${i}` }, { keep: 2, swap });
+          assertEquals([result.carried, result.warnings, result.rescued], [1, [], []]);
+          // An edit in place, which a hard link would carry into the version before.
+          writeFileSync(join(x, "own"), `${i}`);
+        }
+        const kept = readdirSync(history).sort();
+        assertEquals(kept, ["3", "4"]);
+        assertEquals(
+          kept.map((n) => [text(join(history, n, "a")), text(join(history, n, "own"))]),
+          [
+            ...[["2", "2"], ["3", "3"]],
+          ],
+        );
+        assertEquals([text(join(x, "a")), text(join(x, "own"))], ["4", "4"]);
+        await persist(x, { a: "5" }, { keep: 1 });
+        assertEquals(readdirSync(history), ["5"]);
+        assertEquals(readdirSync(dir).sort(), [".history-X", "X"]);
+        rmSync(history, { recursive: true });
+        rmSync(x, { recursive: true });
+      }
+      for (const keep of [-1, 1.5, "2"]) {
+        await assertRejects(() => persist(x, {}, { keep: keep as number }), RangeError);
+      }
+    }),
+  );
+
+  test(
     `${form} sets an explicit mode exactly`,
     withX(async (x) => {
       for (const mode of [0o777, 0o700, 0o2775]) {

@@ -1,0 +1,34 @@
+/**
+ * The versions of a directory that are kept: `.history-{name}/{n}`, the highest n the latest.
+ */
+
+import type { Os } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import { trash } from "./recover_dir.ts";
+import type { Steps } from "./steps.ts";
+import { look } from "./target.ts";
+
+/** Moves a version into the history; returns where it is. */
+export function* addVersion(os: Os, history: string, version: string): Steps<string> {
+  if ((yield* look(os, history)) === undefined) yield* os.mkdir(history, 0o777);
+  const latest = (yield* versions(os, history)).at(-1) ?? 0;
+  const path = inside(history, `${latest + 1}`);
+  yield* os.rename(version, path);
+  return path;
+}
+
+/** Removes the oldest versions, so that so many stay; `dir` is the directory above the history. */
+export function* prune(os: Os, dir: string, history: string, keep: number): Steps<void> {
+  const all = yield* versions(os, history);
+  for (const number of all.slice(0, Math.max(0, all.length - keep))) {
+    yield* trash(os, dir, inside(history, `${number}`));
+  }
+}
+
+/** The numbers of the versions, ascending; what has another name is not Untorn's. */
+function* versions(os: Os, history: string): Steps<number[]> {
+  const entries = yield* os.readdir(history);
+  return entries.filter(({ name, kind }) => kind === "directory" && /^[1-9]\d{0,14}$/.test(name))
+    .map(({ name }) => Number(name))
+    .sort((one, other) => one - other);
+}
