@@ -1,12 +1,17 @@
 /**
- * What a write costs against the bound, on each runtime, on a memory file system (where there is one)
+ * What a write and a persist cost against a hand-written bound, on each runtime, on a memory file system (where there is one)
  * and on the disk of the temporary directory, as Markdown. `--quick` takes fewer rounds.
  */
 
 import { join } from "node:path";
 import { ensureDependencies, Failure, main, programs, run } from "../scripts/tools.ts";
 
-const ROUNDS = Deno.args.includes("--quick") ? "8" : "40";
+const ROUNDS = Deno.args.includes("--quick") ? "4" : "30";
+
+const TABLES = {
+  "writes.ts": "| runtime | size | form | durability | ratio | spread | µs |",
+  "dirs.ts": "| runtime | what / against what | ratio | spread | ms |",
+};
 
 await main(async () => {
   await ensureDependencies();
@@ -19,16 +24,17 @@ await main(async () => {
   }
   try {
     for (const [place, dir] of places) {
-      console.log(`On ${place}: own time / time of the bound, median and 10–90 % of the rounds.\n`);
-      console.log("| runtime | size | form | durability | ratio | spread | µs |");
-      console.log("|---|---|---|---|---|---|---|");
-      for (const [runtime, program] of Object.entries(programs)) {
-        const flags = runtime === "deno" ? ["run", "-A"] : [];
-        const args = [...flags, join("bench", "writes.ts"), dir!, ROUNDS];
-        const { problem } = await run([program, ...args]);
-        if (problem !== "") throw new Failure(`${runtime} failed: ${problem}`);
+      for (const [file, head] of Object.entries(TABLES)) {
+        console.log(`On ${place}: own time / the other's, median and 10–90 % of the rounds.\n`);
+        console.log(head + "\n" + head.replace(/[^|]+/g, "---"));
+        for (const [runtime, program] of Object.entries(programs)) {
+          const flags = runtime === "deno" ? ["run", "-A"] : [];
+          const args = [...flags, join("bench", file), dir!, ROUNDS];
+          const { problem } = await run([program, ...args]);
+          if (problem !== "") throw new Failure(`${runtime} failed: ${problem}`);
+        }
+        console.log();
       }
-      console.log();
     }
   } finally {
     for (const [, dir] of places) await Deno.remove(dir!, { recursive: true });
