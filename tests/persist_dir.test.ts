@@ -433,8 +433,8 @@ test(
     assertEquals((await staged.commit()).swap, "create");
     assertEquals((await second).carried, 1);
     assertEquals(all(x), ["a", "b"]);
-    await using third = await stageDir(x);
-    await third.discard();
+    const third = await stageDir(x);
+    await third[Symbol.asyncDispose]();
     await assertRejects(() => third.commit(), TypeError, "discarded");
     const held = await lock(x);
     await held.release();
