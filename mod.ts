@@ -28,7 +28,7 @@ export {
 } from "./lib/atomic_write.ts";
 export type { Chunk, Content, SyncContent } from "./lib/content.ts";
 export type { DirOptions, DirProgress, LockOptions } from "./lib/dir_options.ts";
-export type { PersistResult } from "./lib/dir_stage.ts";
+export type { PersistResult } from "./lib/persist_result.ts";
 export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
 export type { WriteResult } from "./lib/file_stage.ts";
 export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock_path.ts";

@@ -18,32 +18,14 @@ import { addVersion, prune } from "./history.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
 import { keptName, newToken, siblingName, trashName } from "./names.ts";
-import type { Durability } from "./options.ts";
 import { caught, OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
+import type { PersistResult } from "./persist_result.ts";
 import { recoverDir, trash } from "./recover_dir.ts";
 import type { Steps } from "./steps.ts";
 import { canExchange, type Swap, swapByExchange, swapByRename, type SwapPaths } from "./swap.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
-
-/** What a persist has done. */
-export interface PersistResult {
-  /** The directory, as it was given. */
-  path: string;
-  /** How it got in place. */
-  swap: Swap;
-  /** How many entries were written. */
-  written: number;
-  /** How many entries, directories not counted, were taken over from the version before. */
-  carried: number;
-  /** Entries of the version before that appeared or changed while this one was made: in it as well. */
-  rescued: string[];
-  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
-  durability: Durability;
-  /** What went wrong after the new version was safely in place; empty if nothing did. */
-  warnings: string[];
-}
 
 /** A directory's new version on its way: open, write, then commit or fail or discard. */
 export class DirStage {
@@ -113,12 +95,15 @@ export class DirStage {
     const { durability, signal } = this.#settings;
     const { staging } = this.#paths!;
     const { dir, stat } = this.#target!;
+    if ((yield* look(os, staging)) === undefined) {
+      throw new Refusal("ENOENT", staging, "its staging directory is gone: somebody removed it");
+    }
     const wholeFs = durability === "none" ? undefined : yield* os.openFs(staging);
     const carry = this.#carryOver();
     try {
       const sync = durability !== "none" && wholeFs === undefined;
       const { dirs, files } = this.#handedOut || sync
-        ? yield* walkStage(os, staging, sync, signal)
+        ? yield* walkStage(os, staging, sync, this.#entries!.synced, signal)
         : this.#entries!.contents;
       let written = files;
       if (stat !== undefined) {
@@ -157,6 +142,9 @@ export class DirStage {
     this.#lock = undefined;
     try {
       if (staged) yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
+    } catch (error) {
+      // Gone by another's hand is gone as well.
+      if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
     } finally {
       try {
         if (lock !== undefined) yield* releaseLock(this.#os, lock);

@@ -21,11 +21,15 @@ export interface Contents {
   files: number;
 }
 
-/** Finds what is in a staged directory, which others may have filled, and syncs its files. */
+/**
+ * Finds what is in a staged directory, which others may have filled, and syncs its files, but for
+ * those that are `synced` already.
+ */
 export function* walkStage(
   os: Os,
   staging: string,
   sync: boolean,
+  synced: ReadonlySet<string>,
   signal: AbortSignal | undefined,
 ): Steps<Contents> {
   const contents: Contents = { dirs: [""], files: 0 };
@@ -39,7 +43,7 @@ export function* walkStage(
         contents.dirs.push(relative);
         unread.push(relative + "/");
       } else contents.files++;
-      if (kind === "file" && sync) toSync.push(inside(staging, relative));
+      if (kind === "file" && sync && !synced.has(relative)) toSync.push(inside(staging, relative));
     }
   };
   yield* parallel(function* () {

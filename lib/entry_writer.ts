@@ -24,6 +24,8 @@ export class EntryWriter {
   readonly #live: string | undefined;
   /** Directories that are known to be there, by relative path. */
   readonly #dirs = new Set<string>();
+  /** Entries that can't be opened again to be synced, and were synced as they were written. */
+  readonly synced: Set<string> = new Set();
   #progress = { files: 0, bytes: 0 };
 
   /** `live` is the present version, if there is one. */
@@ -60,13 +62,19 @@ export class EntryWriter {
       throw error instanceof OsError && error.code === "EEXIST" ? collision(path, relative) : error;
     }
     if (file === undefined) this.#progress.bytes += source.size!;
-    else yield* this.#fill(file, path, source, old);
+    else yield* this.#fill(file, relative, source, old);
     this.#progress.files++;
     onProgress?.({ ...this.#progress });
   }
 
-  *#fill(file: Handle, path: string, source: Source, old: Stat | undefined): Steps<void> {
+  *#fill(
+    file: Handle,
+    relative: string,
+    source: Source,
+    old: Stat | undefined,
+  ): Steps<void> {
     const os = this.#os;
+    const path = inside(this.#staging, relative);
     const progress = this.#progress;
     const sink = {
       *write(bytes: Uint8Array): Steps<void> {
@@ -74,12 +82,16 @@ export class EntryWriter {
         progress.bytes += bytes.length;
       },
     };
-    const { signal } = this.#settings;
+    const { signal, durability } = this.#settings;
     try {
       const writer = new BlockWriter(sink, { signal, onProgress: undefined });
       yield* writer.addAll(source);
       yield* writer.finish();
       yield* applyMetadata(os, file, path, ENTRY_RULES, old);
+      if (durability !== "none" && old !== undefined && (old.mode & 0o400) === 0) {
+        yield* os.fsync(file);
+        this.synced.add(relative);
+      }
     } finally {
       yield* os.close(file);
     }

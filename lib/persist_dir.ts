@@ -12,7 +12,8 @@ import {
   unlessAborted,
 } from "./content.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
-import { DirStage, type PersistResult } from "./dir_stage.ts";
+import { DirStage } from "./dir_stage.ts";
+import type { PersistResult } from "./persist_result.ts";
 import { SourceError } from "./errors.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";

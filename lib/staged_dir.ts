@@ -11,7 +11,8 @@ import {
   unlessAborted,
 } from "./content.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
-import { DirStage, type PersistResult } from "./dir_stage.ts";
+import { DirStage } from "./dir_stage.ts";
+import type { PersistResult } from "./persist_result.ts";
 import { Refusal, SourceError } from "./errors.ts";
 import { OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";

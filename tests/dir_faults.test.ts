@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../lib/content.ts";
 import { type DirOptions, dirSettings } from "../lib/dir_options.ts";
-import type { PersistResult } from "../lib/dir_stage.ts";
+import type { PersistResult } from "../lib/persist_result.ts";
 import { UntornError } from "../lib/errors.ts";
 import type { Os } from "../lib/os/port.ts";
 import { persist } from "../lib/persist_dir.ts";

@@ -456,6 +456,41 @@ test(
 );
 
 test(
+  "an entry that its owner may not read is synced as it is written",
+  withX(async (x) => {
+    await persistDir(x, { a: "1" });
+    chmodSync(join(x, "a"), 0o200);
+    const { persist } = await import("../lib/persist_dir.ts");
+    const { dirSettings } = await import("../lib/dir_options.ts");
+    const { syncSource } = await import("../lib/content.ts");
+    const { runSync, settle } = await import("../lib/steps.ts");
+    const { watched } = await import("./helpers/ports.ts");
+    const calls: string[] = [];
+    const port = { ...systemCalls().sync, openFs: () => settle(undefined) };
+    const seen = watched(port, ({ name, args }) => {
+      if (name === "open" && String(args[0]).endsWith("/a")) calls.push("opened again");
+      if (name === "fsync") calls.push("fsync");
+    });
+    const entries = Object.entries({ a: "2" }).values();
+    runSync(persist(seen, x, entries, syncSource, dirSettings({ durability: "file" })));
+    // The file, the staging directory, the directory above.
+    assertEquals(calls, ["fsync", "fsync", "fsync"]);
+    assertEquals([text(join(x, "a")), statSync(join(x, "a")).mode & 0o7777], ["2", 0o200]);
+  }),
+);
+
+test(
+  "a staging directory that somebody removed is told as that",
+  withX(async (x) => {
+    await persistDir(x, { a: "1" });
+    const removed = persistDir(x, (stage) => rmSync(stage.path, { recursive: true }));
+    const error = await assertRejects(() => removed, UntornError, "staging directory is gone");
+    assertEquals([error.outcome, text(join(x, "a"))], ["unchanged", "1"]);
+    assert(!error.message.includes("could not be removed"), error.message);
+  }),
+);
+
+test(
   "what cannot be linked is copied, with mode and time",
   withX(async (x) => {
     await persistDir(x, { a: "1" });

@@ -102,6 +102,13 @@ export function splitCommand(args: string[]): { own: string[]; command: string[]
   return { own: args.slice(0, end), command };
 }
 
+/** The one argument that a command takes besides its options. */
+export function onlyArgument(what: string, [first, ...more]: string[]): string {
+  if (first === undefined) throw new UsageError(`${what} is missing`);
+  if (more.length > 0) throw new UsageError(`one ${what} at a time, not also ${more.join(", ")}`);
+  return first;
+}
+
 /** A mode from the command line. */
 export function octal(text: string): number {
   if (/^(0o?)?[0-7]{1,4}$/.test(text)) return parseInt(text.replace("o", ""), 8);

@@ -9,6 +9,7 @@ import {
   COMMON,
   COMMON_HELP,
   type Context,
+  onlyArgument,
   parseArgs,
   requirePermission,
   seconds,
@@ -46,9 +47,7 @@ async function runLock(args: string[], context: Context): Promise<number> {
     options: OPTIONS,
     allowPositionals: true,
   });
-  const [path, ...more] = positionals;
-  if (path === undefined) throw new UsageError("PATH is missing");
-  if (more.length > 0) throw new UsageError(`one PATH at a time, not also ${more.join(", ")}`);
+  const path = onlyArgument("PATH", positionals);
   if (command === undefined) throw new UsageError("give a command: -- COMMAND");
   const target = asUsage(() => toPath(path));
   const wait = values.wait === undefined ? undefined : asUsage(() => seconds(values.wait!));

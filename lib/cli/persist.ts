@@ -3,7 +3,7 @@
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { copyTree } from "../copy_tree.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "../dir_options.ts";
-import type { PersistResult } from "../dir_stage.ts";
+import type { PersistResult } from "../persist_result.ts";
 import type { Durability } from "../options.ts";
 import { OsError } from "../os/errno.ts";
 import { systemCalls } from "../os/mod.ts";
@@ -20,6 +20,7 @@ import {
   type Context,
   inWords,
   octal,
+  onlyArgument,
   parseArgs,
   requirePermission,
   seconds,
@@ -80,10 +81,8 @@ async function runPersist(args: string[], context: Context): Promise<number> {
     options: OPTIONS,
     allowPositionals: true,
   });
-  const [dir, ...more] = positionals;
+  const dir = onlyArgument("DIR", positionals);
   const { from } = values;
-  if (dir === undefined) throw new UsageError("DIR is missing");
-  if (more.length > 0) throw new UsageError(`one DIR at a time, not also ${more.join(", ")}`);
   if ((from === undefined) === (command === undefined)) {
     throw new UsageError("give either --from SRC or -- COMMAND");
   }

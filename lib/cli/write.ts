@@ -13,9 +13,9 @@ import {
   COMMON_HELP,
   type Context,
   octal,
+  onlyArgument,
   parseArgs,
   requirePermission,
-  UsageError,
 } from "./command.ts";
 import type { Host } from "./host.ts";
 
@@ -63,9 +63,7 @@ const OPTIONS = {
 async function runWrite(args: string[], context: Context): Promise<number> {
   const { host, signal } = context;
   const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
-  const [file, ...more] = positionals;
-  if (file === undefined) throw new UsageError("FILE is missing");
-  if (more.length > 0) throw new UsageError(`one FILE at a time, not also ${more.join(", ")}`);
+  const file = onlyArgument("FILE", positionals);
   const target = asUsage(() => toPath(file));
   const settings = asUsage(() =>
     fileSettings({
