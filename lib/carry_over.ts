@@ -14,7 +14,7 @@ import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
 import { caught, OsError } from "./os/errno.ts";
 import type { Entry, Os, Stat } from "./os/port.ts";
-import { inside } from "./paths.ts";
+import { inside, parentsOf } from "./paths.ts";
 import { parallel, settle, type Steps } from "./steps.ts";
 import { look } from "./target.ts";
 
@@ -55,15 +55,7 @@ const NO_LINK = ["EPERM", "EACCES", "EMLINK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP",
 /** Whether an entry is in the new version if it is in the live one, or may have such entries below. */
 function isWanted({ wanted, always }: CarryOver, relative: string): boolean {
   return always.some((path) => path === relative || path.startsWith(relative + "/")) ||
-    isWantedItself(wanted, relative);
-}
-
-/** Whether neither an entry nor a directory that it is in is refused. */
-function isWantedItself(wanted: CarryOver["wanted"], relative: string): boolean {
-  for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
-    if (!wanted(relative.slice(0, slash))) return false;
-  }
-  return wanted(relative);
+    [...parentsOf(relative), relative].every((path) => wanted(path));
 }
 
 /** Carries what is below a relative path (`""` or one that ends in a slash). */
@@ -267,10 +259,7 @@ function* drainEntry(
 
 /** Whether an entry, or a directory that it is in, was not wanted; who came late was never asked. */
 function isRefused({ refused }: CarryOver, relative: string): boolean {
-  for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
-    if (refused.has(relative.slice(0, slash))) return true;
-  }
-  return refused.has(relative);
+  return [...parentsOf(relative), relative].some((path) => refused.has(path));
 }
 
 /** Whether the previous version has something else than what was carried over. */
@@ -295,8 +284,7 @@ function* bring(os: Os, carry: CarryOver, relative: string, previous: Stat): Ste
 
 /** Directories that came late as well, with the modes that they had. */
 function* makeMissingDirs(os: Os, carry: CarryOver, relative: string): Steps<void> {
-  for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
-    const dir = relative.slice(0, slash);
+  for (const dir of parentsOf(relative)) {
     const path = inside(carry.staging, dir);
     if ((yield* look(os, path)) !== undefined) continue;
     yield* os.mkdir(path, 0o777);

@@ -20,11 +20,11 @@ import { narrow } from "./metadata.ts";
 import { keptName, newToken, siblingName, trashName } from "./names.ts";
 import { caught, OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
-import { inside } from "./paths.ts";
+import { inside, withoutSlash } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
 import { recoverDir, trash } from "./recover_dir.ts";
 import type { Steps } from "./steps.ts";
-import { canExchange, type Swap, swapByExchange, swapByRename, type SwapPaths } from "./swap.ts";
+import { canExchange, type Swap, swapIn, type SwapPaths } from "./swap.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
 
 /** A directory's new version on its way: open, write, then commit or fail or discard. */
@@ -57,7 +57,9 @@ export class DirStage {
   /** Locks the target, recovers it, and makes the staging directory. */
   *open(): Steps<void> {
     const os = this.#os;
-    const { settings, dir, name } = yield* this.#find();
+    const settings = this.#settings;
+    yield* this.#find();
+    const { dir, name } = this.#target!;
     if (settings.lock) this.#lock = yield* acquireLock(os, dir, name, settings);
     this.#paths = {
       live: this.#target!.path,
@@ -176,13 +178,12 @@ export class DirStage {
     });
   }
 
-  *#find(): Steps<{ settings: DirSettings; dir: string; name: string }> {
+  *#find(): Steps<void> {
     const os = this.#os;
-    const settings = this.#settings;
-    settings.signal?.throwIfAborted();
-    const target = yield* locate(os, this.#given.replace(/(?<=.)[/]+$/, ""), true);
-    this.#target = target;
-    const { path, dir, name } = target;
+    const { createParents, signal } = this.#settings;
+    signal?.throwIfAborted();
+    this.#target = yield* locate(os, withoutSlash(this.#given), true);
+    const { path, dir, name } = this.#target;
     if (name === "") {
       throw new Refusal(
         "EINVAL",
@@ -191,10 +192,9 @@ export class DirStage {
       );
     }
     if ((yield* look(os, inside(dir, "."))) === undefined) {
-      if (!settings.createParents) throw new OsError("ENOENT", "lstat", path);
+      if (!createParents) throw new OsError("ENOENT", "lstat", path);
       yield* makeDirs(os, dir, this.#newParents);
     } else yield* this.#expectDirectory();
-    return { settings, dir, name };
   }
 
   /** Refuses what can't be replaced by a directory. */
@@ -239,12 +239,13 @@ export class DirStage {
     const paths = this.#paths!;
     const { stat } = this.#target!;
     const staged = yield* os.lstat(paths.staging);
-    let swap: Swap = stat === undefined ? "create" : "rename";
+    let swap: Swap;
     try {
-      if (swap === "create") yield* os.rename(paths.staging, paths.live);
-      else if (this.#exchange && (yield* swapByExchange(os, paths))) swap = "exchange";
-      else if (this.#settings.swap !== "exchange") yield* swapByRename(os, paths);
-      else throw new Refusal("ERR_UNSUPPORTED", paths.live, "the system refused the exchange");
+      swap = yield* swapIn(os, paths, {
+        exists: stat !== undefined,
+        exchange: this.#exchange,
+        rename: this.#settings.swap !== "exchange",
+      });
     } catch (error) {
       this.#outcome = "unknown";
       const now = yield* look(os, paths.live);

@@ -12,7 +12,7 @@ import { applyMetadata, ENTRY_RULES, modeWhileStaged } from "./metadata.ts";
 import { OsError } from "./os/errno.ts";
 import { WHOLE_BYTES } from "./os/inline.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
-import { inside } from "./paths.ts";
+import { inside, parentsOf } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
 
@@ -99,8 +99,7 @@ export class EntryWriter {
 
   /** Makes the directories above an entry, each once. */
   *#makeDirs(relative: string): Steps<void> {
-    for (let slash = relative.indexOf("/"); slash > 0; slash = relative.indexOf("/", slash + 1)) {
-      const dir = relative.slice(0, slash);
+    for (const dir of parentsOf(relative)) {
       if (this.#dirs.has(dir)) continue;
       const path = inside(this.#staging, dir);
       try {

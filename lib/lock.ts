@@ -9,7 +9,7 @@ import { siblingName } from "./names.ts";
 import type { LockSettings } from "./dir_options.ts";
 import { caught, OsError } from "./os/errno.ts";
 import { processId } from "./os/mod.ts";
-import type { Handle, Os, Stat } from "./os/port.ts";
+import { type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
@@ -102,10 +102,6 @@ function* firstLine(os: Os, handle: Handle): Steps<string> {
   const bytes = new Uint8Array(4096);
   const count = yield* os.read(handle, bytes);
   return new TextDecoder().decode(bytes.subarray(0, count)).split("\n")[0]!;
-}
-
-function sameFile(one: Stat, other: Stat): boolean {
-  return one.ino === other.ino && one.dev === other.dev;
 }
 
 /** Names the holder, where its line can be read. */

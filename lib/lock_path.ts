@@ -7,7 +7,7 @@ import { describe, Refusal } from "./errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
-import { toPath } from "./paths.ts";
+import { toPath, withoutSlash } from "./paths.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
 import { locate } from "./target.ts";
 
@@ -84,7 +84,7 @@ export function lockSync(path: string | URL, options?: LockOptions): PathLockSyn
 function* take(os: Os, given: string, options: LockOptions | undefined): Steps<HeldLock> {
   const settings = lockSettings(options);
   try {
-    const { dir, name } = yield* locate(os, given.replace(/(?<=.)\/+$/, ""), true);
+    const { dir, name } = yield* locate(os, withoutSlash(given), true);
     if (name === "") {
       throw new Refusal("EINVAL", given, "it is locked by its own name, not by . or .. or /");
     }

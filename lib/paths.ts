@@ -47,6 +47,16 @@ export function inside(dir: string, name: string): string {
   return dir.endsWith("/") || dir.endsWith(sep) ? dir + name : dir + sep + name;
 }
 
+/** A path of a directory without the slashes that may end it. */
+export function withoutSlash(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
+}
+
+/** The directories that an entry is in, by relative path, the outermost first. */
+export function parentsOf(relative: string): string[] {
+  return Array.from(relative.matchAll(/\//g), ({ index }) => relative.slice(0, index));
+}
+
 /** Refuses what can't be the path of an entry within a directory. */
 export function checkEntryName(relative: unknown): void {
   const wrong = (why: string): never => {

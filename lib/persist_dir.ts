@@ -17,7 +17,7 @@ import type { PersistResult } from "./persist_result.ts";
 import { SourceError } from "./errors.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
-import { checkEntryName, toPath } from "./paths.ts";
+import { checkEntryName, parentsOf, toPath } from "./paths.ts";
 import { type StagedDir, StagedDirSteps, type StagedDirSync } from "./staged_dir.ts";
 import { parallel, runAsync, runSync, settle, type Steps } from "./steps.ts";
 
@@ -137,8 +137,7 @@ function supply(entries: Entries): Supply {
   const names = Object.keys(entries);
   for (const name of names) {
     checkEntryName(name);
-    for (let cut = name.lastIndexOf("/"); cut > 0; cut = name.lastIndexOf("/", cut - 1)) {
-      const above = name.slice(0, cut);
+    for (const above of parentsOf(name)) {
       if (Object.hasOwn(entries, above)) {
         throw new TypeError(
           `the entries ${JSON.stringify(above)} and ${JSON.stringify(name)} collide`,

@@ -3,9 +3,9 @@
  */
 
 import { systemCalls } from "./os/mod.ts";
-import type { Handle, Os, Stat } from "./os/port.ts";
+import { type Handle, type Os, sameFile, type Stat } from "./os/port.ts";
 import { siblingName } from "./names.ts";
-import { inside, split, toPath } from "./paths.ts";
+import { inside, split, toPath, withoutSlash } from "./paths.ts";
 import { describe } from "./errors.ts";
 import { OsError } from "./os/errno.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
@@ -79,7 +79,7 @@ export function* stable<T>(
       }
       // As long as it is open its inode number is no other's.
       const now = yield* inWords(dir, target(os, dir));
-      same = now?.ino === stat.ino && now.dev === stat.dev;
+      same = now !== undefined && sameFile(now, stat);
     } finally {
       if (open !== undefined) yield* os.close(open);
     }
@@ -132,7 +132,7 @@ function* inWords<T>(dir: string, steps: Steps<T>): Steps<T> {
 
 /** Whether its previous version stands aside for it. */
 function* isBeingReplaced(os: Os, dir: string): Steps<boolean> {
-  const { dir: above, name } = split(dir.replace(/(?<=.)\/+$/, ""));
+  const { dir: above, name } = split(withoutSlash(dir));
   return (yield* look(os, inside(above, siblingName("old", name)))) !== undefined;
 }
 

@@ -133,14 +133,10 @@ export class StagedDirSteps {
   /** Fails for what the caller's own filling of the stage threw. */
   *failFilling(error: unknown): Steps<never> {
     const { signal } = this.#settings;
-    const filling = function* (): Steps<never> {
-      yield* [];
-      // The system's own errors, and what an abort gives as its reason, say what they are.
-      if (error instanceof OsError || error instanceof Refusal) throw error;
-      signal?.throwIfAborted();
-      throw new SourceError(error);
-    };
-    return yield* this.#staging.failed(filling());
+    // The system's own errors, and what an abort gives as its reason, say what they are.
+    const known = error instanceof OsError || error instanceof Refusal;
+    if (known) return yield* this.#staging.failed(error);
+    return yield* this.#staging.failed(signal?.aborted ? signal.reason : new SourceError(error));
   }
 
   *commit(): Steps<PersistResult> {

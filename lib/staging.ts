@@ -33,15 +33,16 @@ export class Staging<Result> {
     try {
       return yield* steps;
     } catch (error) {
-      this.#state = "failed";
-      throw this.#error = yield* this.#stage.fail(error);
+      return yield* this.failed(error);
     }
   }
 
-  /** The same for what failed outside: after an earlier failure, that one is what is told. */
-  *failed(steps: Steps<never>): Steps<never> {
+  /** Undoes the stage for an error; after an earlier one, that is what is told. */
+  *failed(error: unknown): Steps<never> {
     if (this.#state === "failed") throw this.#error;
-    return yield* this.attempt(steps);
+    this.expectOpen();
+    this.#state = "failed";
+    throw this.#error = yield* this.#stage.fail(error);
   }
 
   *commit(): Steps<Result> {

@@ -3,6 +3,7 @@
  * missing, or by two renames, between which it is.
  */
 
+import { Refusal } from "./errors.ts";
 import { newToken, trashName } from "./names.ts";
 import { caught } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
@@ -54,19 +55,39 @@ function* makeScratch(os: Os, paths: readonly [string, string]): Steps<number[]>
   return inodes;
 }
 
-/**
- * Exchanges the staged directory with the live one; the previous version is at `staging` then. False
- * if the system refused, and nothing has changed.
- */
-export function* swapByExchange(os: Os, { live, staging }: SwapPaths): Steps<boolean> {
-  return yield* os.exchange(staging, live);
+/** What a swap may use. */
+export interface SwapChoice {
+  /** Whether there is a live directory. */
+  exists: boolean;
+  /** Whether an exchange has been proven to work here. */
+  exchange: boolean;
+  /** Whether two renames will do. */
+  rename: boolean;
 }
 
 /**
- * Puts the staged directory in place by two renames; the previous version is at `old` then. If the
- * second fails, the first is undone; if that fails too, `old` is whole, and recovery puts it back.
+ * Puts the staged directory in place. The previous version is at `staging` after an exchange, at `old`
+ * after two renames.
  */
-export function* swapByRename(os: Os, { live, staging, old }: SwapPaths): Steps<void> {
+export function* swapIn(os: Os, paths: SwapPaths, choice: SwapChoice): Steps<Swap> {
+  const { live, staging } = paths;
+  if (!choice.exists) {
+    yield* os.rename(staging, live);
+    return "create";
+  }
+  if (choice.exchange && (yield* os.exchange(staging, live))) return "exchange";
+  if (!choice.rename) {
+    throw new Refusal("ERR_UNSUPPORTED", live, "the system refused the exchange");
+  }
+  yield* renameTwice(os, paths);
+  return "rename";
+}
+
+/**
+ * If the second rename fails, the first is undone; if that fails too, `old` is whole, and recovery puts
+ * it back.
+ */
+function* renameTwice(os: Os, { live, staging, old }: SwapPaths): Steps<void> {
   yield* os.rename(live, old);
   try {
     yield* os.rename(staging, live);

@@ -32,6 +32,11 @@ export interface Stat {
   ctime: number;
 }
 
+/** Whether two looks were at the same file. */
+export function sameFile(one: Stat, other: Stat): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
 /** An entry of a directory. */
 export interface Entry {
   name: string;
