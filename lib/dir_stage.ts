@@ -87,8 +87,8 @@ export class DirStage {
   }
 
   /** Writes one entry, unless its existing version stays. */
-  *write(relative: string, source: Source): Steps<void> {
-    yield* this.#entries!.write(relative, source);
+  write(relative: string, source: Source): Steps<void> {
+    return this.#entries!.write(relative, source);
   }
 
   /** Makes what was staged the new version. */

@@ -52,7 +52,8 @@ export class EntryWriter {
       if (this.#live !== undefined) old = yield* present(this.#os, inside(this.#live, relative));
       if (old !== undefined && writeOnce.includes(relative)) return yield* cancel(source, signal);
       if (old?.kind !== "file") old = undefined;
-      yield* this.#makeDirs(relative);
+      const parents = parentsOf(relative);
+      if (parents.length > 0) yield* this.#makeDirs(parents);
       const mode = modeWhileStaged(ENTRY_RULES, old);
       const small = source.whole !== undefined && source.size <= WHOLE_BYTES;
       if (small && old === undefined) yield* this.#os.createWhole(path, mode, source.whole);
@@ -97,9 +98,9 @@ export class EntryWriter {
     }
   }
 
-  /** Makes the directories above an entry, each once. */
-  *#makeDirs(relative: string): Steps<void> {
-    for (const dir of parentsOf(relative)) {
+  /** Makes directories, each once. */
+  *#makeDirs(parents: string[]): Steps<void> {
+    for (const dir of parents) {
       if (this.#dirs.has(dir)) continue;
       const path = inside(this.#staging, dir);
       try {

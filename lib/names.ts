@@ -31,6 +31,7 @@ export function keptName(name: string, token: string): string {
 
 /** Whether a name is one that Untorn makes, or may be taken for one. */
 export function isProtocolName(name: string): boolean {
+  if (!name.startsWith(".")) return false;
   return /^\.(staging|old|lock|history)-./s.test(name) ||
     /^\.((trash|txn|commit)|corrupt-.+)-[0-9a-f]{12}$/s.test(name) ||
     /^\..+\.[0-9a-f]{12}\.tmp$/s.test(name);

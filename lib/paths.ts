@@ -54,7 +54,11 @@ export function withoutSlash(path: string): string {
 
 /** The directories that an entry is in, by relative path, the outermost first. */
 export function parentsOf(relative: string): string[] {
-  return Array.from(relative.matchAll(/\//g), ({ index }) => relative.slice(0, index));
+  const parents: string[] = [];
+  for (let at = relative.indexOf("/"); at >= 0; at = relative.indexOf("/", at + 1)) {
+    parents.push(relative.slice(0, at));
+  }
+  return parents;
 }
 
 /** Refuses what can't be the path of an entry within a directory. */

@@ -61,24 +61,32 @@ export async function runAsync<T>(steps: Steps<T>): Promise<T> {
  * no more are started, those under way are run to their end, and the first error is thrown.
  */
 export function* parallel(next: () => Steps<Steps<void> | undefined>, limit: number): Steps<void> {
-  const waiting = new Map<Steps<void>, Promise<Settled>>();
   const errors: unknown[] = [];
-  let supplied = false;
-  const advance = (steps: Steps<void>, settled?: Settled): void => {
+  const settled: Settled[] = [];
+  let [waiting, supplied] = [0, false];
+  let wake = (): void => {};
+  const note = (how: Settled): void => {
+    settled.push(how);
+    wake();
+  };
+  const advance = (steps: Steps<void>, last?: Settled): void => {
     try {
-      let step = settled === undefined
+      let step = last === undefined
         ? steps.next()
-        : "error" in settled
-        ? steps.throw(settled.error)
-        : steps.next(settled.answer);
+        : "error" in last
+        ? steps.throw(last.error)
+        : steps.next(last.answer);
       while (!step.done && !(step.value instanceof Promise)) step = steps.next(step.value);
-      if (!step.done) waiting.set(steps, settledOf(steps, step.value as Promise<unknown>));
+      if (step.done) return;
+      waiting++;
+      (step.value as Promise<unknown>)
+        .then((answer) => note({ steps, answer }), (error) => note({ steps, error }));
     } catch (error) {
       errors.push(error);
     }
   };
   for (;;) {
-    while (!supplied && errors.length === 0 && waiting.size < limit) {
+    while (!supplied && errors.length === 0 && waiting < limit) {
       try {
         const steps = yield* next();
         if (steps === undefined) supplied = true;
@@ -87,17 +95,15 @@ export function* parallel(next: () => Steps<Steps<void> | undefined>, limit: num
         errors.push(error);
       }
     }
-    if (waiting.size === 0) break;
-    const settled = yield* settle(Promise.race(waiting.values()));
-    waiting.delete(settled.steps);
-    advance(settled.steps, settled);
+    if (waiting === 0) break;
+    if (settled.length === 0) yield new Promise<void>((resolve) => wake = resolve);
+    for (const last of settled.splice(0)) {
+      waiting--;
+      advance(last.steps, last);
+    }
   }
   if (errors.length > 0) throw errors[0];
 }
 
 /** How the call that steps wait for ended. */
 type Settled = { steps: Steps<void> } & ({ answer: unknown } | { error: unknown });
-
-function settledOf(steps: Steps<void>, promise: Promise<unknown>): Promise<Settled> {
-  return promise.then((answer) => ({ steps, answer }), (error) => ({ steps, error }));
-}

@@ -6,7 +6,7 @@
 
 import { OsError } from "./errno.ts";
 import { listSync } from "./deno_listing.ts";
-import { INLINE_BYTES } from "./inline.ts";
+import { INLINE_BYTES, inTurns } from "./inline.ts";
 import { native, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat } from "./port.ts";
 
@@ -72,7 +72,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     ...sync,
     readdir: (path) => list(path),
     create: (path, mode) => Deno.open(path, creating(mode)).then(handle),
-    createWhole: (path, mode, bytes) => Deno.writeFile(path, bytes, { createNew: true, mode }),
+    createWhole: inTurns(sync.createWhole),
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
       bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),

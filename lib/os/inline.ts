@@ -1,4 +1,4 @@
-/** Sizes up to which the bindings and those who use them take a shorter way. */
+/** What the asynchronous bindings do at once rather than in the background, and for how long. */
 
 /**
  * How much an asynchronous binding writes at once instead of in the background: copying this much
@@ -6,5 +6,28 @@
  */
 export const INLINE_BYTES: number = 64 * 1024;
 
-/** Up to so many bytes a new file is made by one call: `Deno.writeFile` copies them at once. */
+/** Up to so many bytes a new file is made by one call, which an asynchronous binding makes at once. */
 export const WHOLE_BYTES: number = 64 * 1024;
+
+/** Calls that are made at once hold the event loop no longer than this, in ms. */
+const TURN = 1;
+
+let turnBegan: number | undefined;
+
+/**
+ * A call that is made at once as long as the event loop was not held for long, and otherwise when it
+ * has gone round: for many short calls in a row.
+ */
+export function inTurns<Args extends unknown[], T>(
+  call: (...args: Args) => T | Promise<T>,
+): (...args: Args) => T | Promise<T> {
+  return (...args) => {
+    const now = performance.now();
+    if (turnBegan === undefined) {
+      turnBegan = now;
+      setImmediate(() => turnBegan = undefined);
+    }
+    if (now - turnBegan < TURN) return call(...args);
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => call(...args));
+  };
+}

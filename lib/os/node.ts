@@ -4,7 +4,7 @@
  */
 
 import type * as Fs from "node:fs";
-import { INLINE_BYTES } from "./inline.ts";
+import { INLINE_BYTES, inTurns } from "./inline.ts";
 import { native, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat } from "./port.ts";
 
@@ -26,7 +26,17 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     realpath: (path) => fs.realpathSync.native(path),
     readdir: (path) => fs.readdirSync(path, { withFileTypes: true }).map(entry),
     create: (path, mode) => handle(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, mode)),
-    createWhole: (path, mode, bytes) => fs.writeFileSync(path, bytes, { flag: "wx", mode }),
+    createWhole: (path, mode, bytes) => {
+      // Faster than `writeFileSync`, in Bun by an eighth.
+      const file = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+      try {
+        for (let at = 0; at < bytes.length;) {
+          at += fs.writeSync(file, bytes, at, bytes.length - at, null);
+        }
+      } finally {
+        fs.closeSync(file);
+      }
+    },
     open: (path) => handle(fs.openSync(path, O_RDONLY)),
     openDir: (path) => windows ? undefined : handle(fs.openSync(path, O_RDONLY)),
     read: (file, into) => fs.readSync(fd(file), into, 0, into.length, null),
@@ -59,8 +69,7 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
         .then((entries) => entries.map(entry)),
     create: (path, mode) =>
       later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(handle),
-    createWhole: (path, mode, bytes) =>
-      later((done) => fs.writeFile(path, bytes, { flag: "wx", mode }, done)),
+    createWhole: inTurns(sync.createWhole),
     read: (file, into) =>
       later((done) => fs.read(fd(file), into, 0, into.length, null, done as Callback<number>)),
     write: (file, bytes) =>
