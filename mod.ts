@@ -26,8 +26,10 @@ export {
   atomicWriteJsonSync,
   atomicWriteSync,
 } from "./lib/atomic_write.ts";
+export { cleanup, cleanupSync, inspect, inspectSync } from "./lib/cleanup.ts";
+export type { CleanupOptions, CleanupProgress } from "./lib/cleanup_options.ts";
 export type { Chunk, Content, SyncContent } from "./lib/content.ts";
-export type { DirOptions, DirProgress, LockOptions } from "./lib/dir_options.ts";
+export type { DirOptions, DirProgress, LockOptions, RemoveOptions } from "./lib/dir_options.ts";
 export type { PersistResult } from "./lib/persist_result.ts";
 export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
 export type { WriteResult } from "./lib/file_stage.ts";
@@ -35,6 +37,7 @@ export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock_pat
 export type { Durability, FileOptions, JsonOptions, Progress } from "./lib/options.ts";
 export { type Entries, persistDir, persistDirSync, type SyncEntries } from "./lib/persist_dir.ts";
 export { readStable, readStableSync } from "./lib/read_stable.ts";
+export { atomicRemove, atomicRemoveSync, type RemoveResult } from "./lib/remove.ts";
 export { type StagedDir, type StagedDirSync, stageDir, stageDirSync } from "./lib/staged_dir.ts";
 export {
   type StagedFile,
@@ -42,4 +45,5 @@ export {
   stageFile,
   stageFileSync,
 } from "./lib/staged_file.ts";
+export type { CleanupItem, CleanupReport } from "./lib/sweep.ts";
 export type { Swap } from "./lib/swap.ts";

@@ -17,6 +17,7 @@ import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside, parentsOf } from "./paths.ts";
 import { parallel, settle, type Steps } from "./steps.ts";
 import { look } from "./target.ts";
+import { makeWritable } from "./trash.ts";
 
 /** A carry-over from a live directory to a staged one. */
 export interface CarryOver {
@@ -220,20 +221,6 @@ export function* drain(
     // rename(2) and rmdir(2) name both for a directory that is not empty; xfs takes the second.
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     if (entries.length === 0 && rescued.conflicts.size > 0) return;
-  }
-}
-
-/** A directory of one's own that may not be changed can be emptied once it may. */
-function* makeWritable(os: Os, path: string): Steps<void> {
-  const { kind, mode } = yield* os.lstat(path);
-  if (kind !== "directory") throw new OsError("ENOTDIR", "readdir", path);
-  if ((mode & 0o700) === 0o700) return;
-  const open = yield* os.openDir(path);
-  if (open === undefined) return;
-  try {
-    yield* os.chmod(open, path, 0o700);
-  } finally {
-    yield* os.close(open);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type Durability,
   flag,
   known,
+  milliseconds,
   oneOf,
   permissionBits,
   shown,
@@ -87,6 +88,33 @@ export interface DirOptions extends LockOptions {
   onProgress?: (progress: DirProgress) => void;
 }
 
+/** Options of `atomicRemove`. */
+export interface RemoveOptions extends LockOptions {
+  /**
+   * What the call makes sure of: with `"full"` and `"file"`, that a power cut does not bring back a
+   * part of it; the same step makes sure that it does not bring back anything.
+   * @default {"full"}
+   */
+  durability?: Durability;
+  /**
+   * Whether a directory is locked against those who persist to it. Files have no lock.
+   * @default {true}
+   */
+  lock?: boolean;
+  /**
+   * Whether it is an error if nothing is there.
+   * @default {false}
+   */
+  mustExist?: boolean;
+}
+
+/** {@link RemoveOptions} with every question answered. */
+export interface RemoveSettings extends LockSettings {
+  durability: Durability;
+  lock: boolean;
+  mustExist: boolean;
+}
+
 /** {@link LockOptions} with every question answered. */
 export interface LockSettings {
   wait: number;
@@ -138,6 +166,17 @@ export function lockSettings(options: LockOptions | undefined): LockSettings {
   return waiting(known(options, LOCK_CHECKS));
 }
 
+/** Checks the options of `atomicRemove`, and fills in what is absent. */
+export function removeSettings(options: RemoveOptions | undefined): RemoveSettings {
+  const given = known(options, REMOVE_CHECKS);
+  return {
+    durability: given.durability ?? "full",
+    lock: given.lock ?? true,
+    mustExist: given.mustExist ?? false,
+    ...waiting(given),
+  };
+}
+
 function waiting({ wait, signal }: LockOptions): LockSettings {
   return { wait: wait ?? 10_000, signal };
 }
@@ -145,6 +184,13 @@ function waiting({ wait, signal }: LockOptions): LockSettings {
 const LOCK_CHECKS: Record<keyof LockOptions, Check> = {
   wait: milliseconds,
   signal: abortSignal,
+};
+
+const REMOVE_CHECKS: Record<keyof RemoveOptions, Check> = {
+  ...LOCK_CHECKS,
+  durability: oneOf("full", "file", "none"),
+  lock: flag,
+  mustExist: flag,
 };
 
 const DIR_CHECKS: Record<keyof DirOptions, Check> = {
@@ -163,11 +209,6 @@ const DIR_CHECKS: Record<keyof DirOptions, Check> = {
 function count(name: string, value: unknown): void {
   if (Number.isSafeInteger(value) && value as number >= 0) return;
   throw new RangeError(`option "${name}" must be a number from 0 on, not ${shown(value)}`);
-}
-
-function milliseconds(name: string, value: unknown): void {
-  if (typeof value === "number" && value >= 0) return;
-  throw new RangeError(`option "${name}" must be milliseconds from 0 on, not ${shown(value)}`);
 }
 
 function relativePaths(name: string, value: unknown): void {

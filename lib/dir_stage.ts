@@ -22,10 +22,11 @@ import { caught, OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside, withoutSlash } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
-import { recoverDir, trash } from "./recover_dir.ts";
+import { recoverDir, swapPaths } from "./recover_dir.ts";
 import type { Steps } from "./steps.ts";
 import { canExchange, type Swap, swapIn, type SwapPaths } from "./swap.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
+import { type Claim, claim, trash, unclaim } from "./trash.ts";
 
 /** A directory's new version on its way: open, write, then commit or fail or discard. */
 export class DirStage {
@@ -61,13 +62,15 @@ export class DirStage {
     yield* this.#find();
     const { dir, name } = this.#target!;
     if (settings.lock) this.#lock = yield* acquireLock(os, dir, name, settings);
-    this.#paths = {
-      live: this.#target!.path,
-      staging: inside(dir, siblingName("staging", name)),
-      old: inside(dir, siblingName("old", name)),
-    };
+    this.#paths = { ...swapPaths(dir, name), live: this.#target!.path };
+    for (const path of [this.#paths.old, this.#paths.staging]) {
+      const stat = yield* look(os, path);
+      if (stat === undefined || stat.kind === "directory") continue;
+      const why = `${JSON.stringify(path)} is in the way (EEXIST); remove it`;
+      throw new Refusal("EEXIST", path, why);
+    }
     // First: a writer that deletes what it finds is how the last good version gets lost.
-    yield* recoverDir(os, dir, this.#paths);
+    yield* recoverDir(os, dir, name, this.#paths);
     // Whoever had the lock before may have put something else there; a link is not followed again.
     this.#target = { ...this.#target!, stat: yield* look(os, this.#paths.live) };
     const { stat } = this.#target;
@@ -266,7 +269,9 @@ export class DirStage {
     const { keep } = this.#settings;
     this.#staged = false;
     let path = previous;
+    let claimed: Claim | undefined;
     try {
+      claimed = yield* claim(os, previous);
       const history = inside(dir, siblingName("history", name));
       if (keep > 0) path = yield* addVersion(os, history, previous);
       else {
@@ -283,6 +288,8 @@ export class DirStage {
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       yield* this.#setAside(path, `the version before was not removed (${why})`, warnings);
+    } finally {
+      yield* unclaim(os, claimed);
     }
   }
 

@@ -135,6 +135,14 @@ export function describe(error: unknown, failure: Failure): unknown {
   );
 }
 
+/** What went wrong and what to do, where it is told in a list beside its path. */
+export function reasonOf(error: OsError | Refusal, target: string): string {
+  const outcome = "unchanged";
+  const failure = { operation: "clean up", target, outcome, existed: true, path: target } as const;
+  const { what, advice } = explain(error, failure)!;
+  return advice === "" ? what : `${what}; ${advice}`;
+}
+
 interface Explanation {
   code: string;
   what: string;
@@ -179,7 +187,7 @@ function build(
 ): UntornError {
   const parts = [
     `cannot ${operation} ${JSON.stringify(target)}: ${what}`,
-    stands(outcome, existed),
+    stands(operation, outcome, existed),
   ];
   if (leftover !== undefined) {
     parts.push(`${JSON.stringify(leftover)} could not be removed`);
@@ -195,7 +203,12 @@ function build(
   });
 }
 
-function stands(outcome: Outcome, existed: boolean): string {
+function stands(operation: string, outcome: Outcome, existed: boolean): string {
+  if (operation === "remove") {
+    return outcome === "unchanged"
+      ? "nothing was removed"
+      : "it is gone, but may be back after a power cut";
+  }
   if (outcome === "replaced") {
     return "the new version is in place, but may not survive a power cut";
   }

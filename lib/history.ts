@@ -4,9 +4,9 @@
 
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import { trash } from "./recover_dir.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
+import { trash } from "./trash.ts";
 
 /** Moves a version into the history; returns where it is. */
 export function* addVersion(os: Os, history: string, version: string): Steps<string> {

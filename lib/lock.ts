@@ -21,6 +21,9 @@ export interface HeldLock {
   handle: Handle | undefined;
 }
 
+/** So long, in ms, is nobody refused. */
+const PATIENCE = 4;
+
 /** How the line in a lock file starts; a file of that name that starts otherwise is the user's. */
 const MARK = '{"untorn":1';
 
@@ -32,14 +35,17 @@ export function* acquireLock(
   { wait, signal }: LockSettings,
 ): Steps<HeldLock> {
   const path = inside(dir, siblingName("lock", name));
+  if (!(yield* os.canLock())) return { path, handle: undefined };
   const deadline = performance.now() + wait;
   for (let pause = 1;; pause = Math.min(pause * 2, 25)) {
     signal?.throwIfAborted();
     const attempt = yield* tryLock(os, path, name);
     if (typeof attempt === "object") return { path, handle: attempt.handle };
+    if (attempt === "gone") continue;
     const left = deadline - performance.now();
-    if (attempt === "held" && left <= 0) throw yield* lockedError(os, path);
-    if (attempt === "held") yield* os.sleep(Math.min(pause, left));
+    // Who only looks whether a lock is held (`lookAtLock`) has it for an instant.
+    if (left <= 0 && pause > PATIENCE) throw yield* lockedError(os, path);
+    yield* os.sleep(left <= 0 ? pause : Math.min(pause, left));
   }
 }
 
@@ -61,12 +67,11 @@ function* tryLock(
   os: Os,
   path: string,
   name: string,
-): Steps<{ handle: Handle | undefined } | "held" | "gone"> {
+): Steps<{ handle: Handle } | "held" | "gone"> {
   const handle = yield* os.openLock(path);
   let keep = false;
   try {
-    const free = yield* os.tryLock(handle);
-    if (free === false) return "held";
+    if (!(yield* os.tryLock(handle))) return "held";
     const there = yield* look(os, path);
     if (there === undefined) return "gone";
     const text = yield* firstLine(os, handle);
@@ -74,10 +79,10 @@ function* tryLock(
       throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
     }
     if (!sameFile(yield* os.fstat(handle), there)) return "gone";
-    if (free === undefined || text !== "") {
-      // Its holder died, or nobody can hold it. A new file says who holds it now.
+    if (text !== "") {
+      // Its holder died. A new file says who holds it now.
       yield* os.unlink(path);
-      return free === undefined ? { handle: undefined } : "gone";
+      return "gone";
     }
     const line = { untorn: 1, target: name, pid: processId() };
     yield* writeFully(os, handle, new TextEncoder().encode(JSON.stringify(line) + "\n"));
@@ -106,18 +111,65 @@ function* firstLine(os: Os, handle: Handle): Steps<string> {
 
 /** Names the holder, where its line can be read. */
 function* lockedError(os: Os, path: string): Steps<Refusal> {
-  let holder = "another process";
+  let { holder } = NO_LOCK;
   try {
-    const handle = yield* os.open(path);
-    try {
-      const { pid } = JSON.parse(yield* firstLine(os, handle));
-      if (Number.isInteger(pid)) holder = `process ${pid}`;
-    } finally {
-      yield* os.close(handle);
-    }
+    ({ holder } = yield* lookAtLock(os, path));
   } catch (error) {
-    // It is gone by now, or its holder has not written its line yet: only the pid is lost.
-    if (!(error instanceof OsError || error instanceof SyntaxError)) throw error;
+    // Only the pid is lost.
+    if (!(error instanceof OsError)) throw error;
   }
   return new Refusal("ERR_LOCKED", path, `${holder} holds its lock; try again, or wait longer`);
+}
+
+/** A lock file, as it is found. */
+export interface LockState {
+  /** `"users"`: what has that name is no lock. `"unknown"`: whether it is held can't be told here. */
+  state: "none" | "users" | "free" | "held" | "unknown";
+  /** Whether it has its line, so that leftovers beside it are Untorn's. */
+  claims: boolean;
+  /** Whose lock it is, from its line. */
+  target: string | undefined;
+  /** Who holds it, in words. */
+  holder: string;
+}
+
+const NO_LOCK: LockState = {
+  state: "none",
+  claims: false,
+  target: undefined,
+  holder: "another process",
+};
+
+/** Looks at a lock without taking it, or changing anything. */
+export function* lookAtLock(os: Os, path: string): Steps<LockState> {
+  const there = yield* look(os, path);
+  if (there === undefined) return NO_LOCK;
+  if (there.kind !== "file") return { ...NO_LOCK, state: "users" };
+  let handle: Handle;
+  try {
+    handle = yield* os.open(path);
+  } catch (error) {
+    if (error instanceof OsError && error.code === "ENOENT") return NO_LOCK;
+    throw error;
+  }
+  try {
+    const text = yield* firstLine(os, handle);
+    if (!(text === "" || text.startsWith(MARK))) return { ...NO_LOCK, state: "users" };
+    let state: LockState["state"] = "unknown";
+    if (yield* os.canLock()) state = (yield* os.tryLock(handle, true)) ? "free" : "held";
+    return { ...NO_LOCK, state, claims: text !== "", ...facts(text) };
+  } finally {
+    yield* os.close(handle);
+  }
+}
+
+/** What a lock's line says; nothing if it was not written to its end. */
+function facts(text: string): Partial<LockState> {
+  try {
+    const { target, pid } = JSON.parse(text);
+    return { target: String(target), holder: `process ${Number(pid)}` };
+  } catch (error) {
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
 }

@@ -16,7 +16,11 @@ export type Sibling = "staging" | "old" | "lock" | "history";
 
 /** `.staging-{name}`, `.old-{name}`, `.lock-{name}`, `.history-{name}`. */
 export function siblingName(sibling: Sibling, name: string): string {
-  return `.${sibling}-${fit(name, NAME_BYTES - sibling.length - 2)}`;
+  return `.${sibling}-${fit(name, siblingBytes(sibling))}`;
+}
+
+function siblingBytes(sibling: Sibling): number {
+  return NAME_BYTES - sibling.length - 2;
 }
 
 /** `.trash-{12 hex}`: what is being deleted. */
@@ -29,12 +33,44 @@ export function keptName(name: string, token: string): string {
   return `.corrupt-${fit(name, NAME_BYTES - token.length - ".corrupt--".length)}-${token}`;
 }
 
+/** What a name says. */
+export interface Recognised {
+  kind: Sibling | "staged file" | "corrupt" | "trash" | "transaction";
+  /** The target's name; its start and a hash where that was too long; empty if there is none. */
+  target: string;
+}
+
+const PATTERNS: [RegExp, Recognised["kind"], of: "file" | "directory"][] = [
+  [/^\.(.+)\.[0-9a-f]{12}\.tmp$/s, "staged file", "file"],
+  [/^\.lock-(.+)$/s, "lock", "file"],
+  [/^\.staging-(.+)$/s, "staging", "directory"],
+  [/^\.old-(.+)$/s, "old", "directory"],
+  [/^\.history-(.+)$/s, "history", "directory"],
+  [/^\.corrupt-(.+)-[0-9a-f]{12}$/s, "corrupt", "directory"],
+  [/^\.trash-()[0-9a-f]{12}$/, "trash", "directory"],
+  [/^\.(?:txn|commit)-()[0-9a-f]{12}$/, "transaction", "directory"],
+];
+
+/** What the name of a file or a directory says, if it is one that Untorn makes. */
+export function recognise(name: string, of: "file" | "directory"): Recognised | undefined {
+  if (!name.startsWith(".")) return undefined;
+  for (const [pattern, kind, its] of PATTERNS) {
+    const target = its === of ? pattern.exec(name)?.[1] : undefined;
+    if (target !== undefined) return { kind, target };
+  }
+  return undefined;
+}
+
 /** Whether a name is one that Untorn makes, or may be taken for one. */
 export function isProtocolName(name: string): boolean {
-  if (!name.startsWith(".")) return false;
-  return /^\.(staging|old|lock|history)-./s.test(name) ||
-    /^\.((trash|txn|commit)|corrupt-.+)-[0-9a-f]{12}$/s.test(name) ||
-    /^\..+\.[0-9a-f]{12}\.tmp$/s.test(name);
+  return recognise(name, "file") !== undefined || recognise(name, "directory") !== undefined;
+}
+
+/** Whether a sibling's target may be longer than the name that it shows. */
+export function isShortened(sibling: Sibling, target: string): boolean {
+  const bytes = new TextEncoder().encode(target).length;
+  // A character of up to four bytes was not cut in two.
+  return bytes > siblingBytes(sibling) - 4 && /~[0-9a-f]{16}$/.test(target);
 }
 
 /** Twelve hexadecimal digits that no other process has. */

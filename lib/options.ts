@@ -223,6 +223,11 @@ export function callback(name: string, value: unknown): void {
   }
 }
 
+export function milliseconds(name: string, value: unknown): void {
+  if (typeof value === "number" && value >= 0) return;
+  throw new RangeError(`option "${name}" must be milliseconds from 0 on, not ${shown(value)}`);
+}
+
 function indentation(name: string, value: unknown): void {
   if (
     typeof value === "string" ? /^[ \t]{0,10}$/.test(value) : isCount(value, 10)

@@ -2,38 +2,74 @@
  * What a crash left beside a directory, finished or undone as `recovery.ts` decides; under its lock.
  */
 
-import { Refusal } from "./errors.ts";
-import { newToken, trashName } from "./names.ts";
+import { keptName, newToken, siblingName } from "./names.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import { decide } from "./recovery.ts";
-import type { Steps } from "./steps.ts";
+import { type Action, decide, type Found } from "./recovery.ts";
+import { settle, type Steps } from "./steps.ts";
 import type { SwapPaths } from "./swap.ts";
 import { look } from "./target.ts";
+import { trash } from "./trash.ts";
 
-/** Recovers a directory; `dir` is the one above. */
-export function* recoverDir(os: Os, dir: string, { live, staging, old }: SwapPaths): Steps<void> {
-  const found = {
-    target: (yield* look(os, live)) !== undefined,
-    staging: yield* isOurs(os, staging),
-    old: yield* isOurs(os, old),
+/** Where a directory, and what a swap puts beside it, are. */
+export function swapPaths(dir: string, name: string): SwapPaths {
+  return {
+    live: inside(dir, name),
+    staging: inside(dir, siblingName("staging", name)),
+    old: inside(dir, siblingName("old", name)),
   };
-  for (const action of decide(found)) {
-    if (action === "restore old") yield* os.rename(old, live);
-    else yield* trash(os, dir, action === "trash old" ? old : staging);
+}
+
+/** Whether a version can be trusted. */
+export type IsValid = (path: string) => Steps<boolean>;
+
+/** Looks at what is beside a directory; what is no directory has another's name. */
+export function* findVersions(
+  os: Os,
+  { live, staging, old }: SwapPaths,
+  isValid: IsValid,
+): Steps<Found> {
+  const target = yield* look(os, live);
+  const hasOld = (yield* look(os, old))?.kind === "directory";
+  const hasStaging = (yield* look(os, staging))?.kind === "directory";
+  const trusted = function* (path: string): Steps<"whole" | "invalid"> {
+    return (yield* isValid(path)) ? "whole" : "invalid";
+  };
+  const asked = hasOld || hasStaging;
+  return {
+    target: target === undefined
+      ? "missing"
+      : target.kind !== "directory"
+      ? "other"
+      : asked
+      ? yield* trusted(live)
+      : "whole",
+    staging: hasStaging,
+    old: hasOld ? yield* trusted(old) : "missing",
+  };
+}
+
+/** Does what was decided; returns where what was acted on is now, if it still is. */
+export function* perform(
+  os: Os,
+  { dir, name }: { dir: string; name: string },
+  paths: SwapPaths,
+  { act, what }: Action,
+): Steps<string | undefined> {
+  const path = what === "target" ? paths.live : paths[what];
+  if (act === "trash") {
+    yield* trash(os, dir, path);
+    return undefined;
   }
+  if (act === "keep") return path;
+  const to = act === "restore" ? paths.live : inside(dir, keptName(name, newToken()));
+  yield* os.rename(path, to);
+  return to;
 }
 
-/** A name under which nothing is trusted any more, then gone: never deleted in place. */
-export function* trash(os: Os, dir: string, path: string): Steps<void> {
-  const name = inside(dir, trashName(newToken()));
-  yield* os.rename(path, name);
-  yield* os.removeTree(name);
-}
-
-/** Whether the path is taken; by anything but a directory it is the user's, and in the way. */
-function* isOurs(os: Os, path: string): Steps<boolean> {
-  const stat = yield* look(os, path);
-  if (stat === undefined || stat.kind === "directory") return stat !== undefined;
-  throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way (EEXIST); remove it`);
+/** Finishes or undoes what a crash left beside a directory. */
+export function* recoverDir(os: Os, dir: string, name: string, paths: SwapPaths): Steps<void> {
+  // Without a `validate`, every version is trusted.
+  const found = yield* findVersions(os, paths, () => settle(true));
+  for (const action of decide(found)) yield* perform(os, { dir, name }, paths, action);
 }

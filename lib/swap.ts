@@ -4,12 +4,11 @@
  */
 
 import { Refusal } from "./errors.ts";
-import { newToken, trashName } from "./names.ts";
-import { caught } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
+import { withScratch } from "./trash.ts";
 
 /** How a directory got into its place. */
 export type Swap = "create" | "exchange" | "rename";
@@ -32,27 +31,19 @@ export function* canExchange(os: Os, dir: string, dev: number): Steps<boolean> {
   if (!(yield* os.canExchange())) return false;
   const known = proven.get(dev);
   if (known !== undefined) return known;
-  const paths = [inside(dir, trashName(newToken())), inside(dir, trashName(newToken()))] as const;
-  try {
-    const before = yield* makeScratch(os, paths);
-    const done = yield* os.exchange(...paths);
-    const after = [(yield* look(os, paths[0]))?.ino, (yield* look(os, paths[1]))?.ino];
-    const works = done && after[0] === before[1] && after[1] === before[0];
-    proven.set(dev, works);
-    return works;
-  } finally {
-    // Both are tried; what stays, after an error of the disk, is trash by its name.
-    for (const path of paths) yield* caught(os.rmdir(path));
-  }
+  const works = yield* withScratch(os, dir, (scratch) => tryExchange(os, scratch));
+  proven.set(dev, works);
+  return works;
 }
 
-function* makeScratch(os: Os, paths: readonly [string, string]): Steps<number[]> {
-  const inodes: number[] = [];
-  for (const path of paths) {
-    yield* os.mkdir(path, 0o700);
-    inodes.push((yield* os.lstat(path)).ino);
-  }
-  return inodes;
+function* tryExchange(os: Os, scratch: string): Steps<boolean> {
+  const [one, other] = [inside(scratch, "1"), inside(scratch, "2")];
+  yield* os.mkdir(one, 0o700);
+  yield* os.mkdir(other, 0o700);
+  const before = [(yield* os.lstat(one)).ino, (yield* os.lstat(other)).ino];
+  const done = yield* os.exchange(one, other);
+  const after = [(yield* look(os, one))?.ino, (yield* look(os, other))?.ino];
+  return done && after[0] === before[1] && after[1] === before[0];
 }
 
 /** What a swap may use. */

@@ -131,8 +131,8 @@ for (const scenario of scenarios) {
               if (result.outcome === "unchanged" && !result.message.includes("not be removed")) {
                 assertEquals(leftovers(dir), [], where);
               }
-            } else if (failed === "rmdir") {
-              // An empty scratch directory of the probe that could not be removed: trash by its name.
+            } else if (failed === "removeTree") {
+              // The scratch directory of the probe that could not be removed: trash by its name.
               assertEquals(found, after, where);
             } else {
               // After the acknowledgement nothing fails a persist, but everything is told.

@@ -20,7 +20,16 @@ function changes(dir: string, options: DirOptions): string[] {
   const handles = new Map<unknown, string>();
   const short = (path: unknown): string =>
     String(path).slice(dir.length + 1).replace(/-[0-9a-f]{12}/, "-T").replace(/\/$/, "") || ".";
-  const silent = ["lstat", "fstat", "readdir", "tryLock", "read", "canExchange", "close"];
+  const silent = [
+    "lstat",
+    "fstat",
+    "readdir",
+    "tryLock",
+    "read",
+    "canExchange",
+    "canLock",
+    "close",
+  ];
   const port = watched(
     // Without syncfs, as without FFI: the syncs are seen one by one.
     { ...systemCalls().sync, openFs: () => settle(undefined) },

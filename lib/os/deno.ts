@@ -61,7 +61,8 @@ export function denoCalls(): { sync: Calls; async: Calls } {
         return handle(Deno.openSync(path, options));
       }
     },
-    tryLock: (open) => file(open).tryLockSync(true),
+    canLock: () => true,
+    tryLock: (open, shared) => file(open).tryLockSync(!shared),
     canExchange: () => native().exchange !== undefined,
     exchange: (one, other) => native().exchange?.(one, other) ?? false,
     ...syncFileSystem(false),

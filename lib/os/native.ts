@@ -11,8 +11,8 @@ import { isDeno } from "./runtime.ts";
 export interface Native {
   /** Exchanges two names in one step. True if the system says that it did. */
   exchange?: (one: string, other: string) => boolean;
-  /** flock(2) on a descriptor, exclusive, not waiting. 0 or the errno. */
-  tryFlock?: (fd: number) => number;
+  /** flock(2) on a descriptor, not waiting. 0 or the errno. */
+  tryFlock?: (fd: number, shared: boolean) => number;
   /** syncfs(2) on a descriptor. 0 or less. */
   syncFs?: (fd: number) => number;
   /** The same, in the background. */
@@ -71,7 +71,8 @@ export function syncFileSystem(later: boolean): Pick<Calls, "openFs" | "syncFs" 
 const AT_FDCWD = -100;
 /** RENAME_EXCHANGE (linux/fs.h) and RENAME_SWAP (macOS, renamex_np(2)) are the same number. */
 const EXCHANGE = 2;
-const LOCK_EX_NB = 2 | 4;
+/** sys/file.h, on Linux and macOS. */
+const [LOCK_SH, LOCK_EX, LOCK_NB] = [1, 2, 4] as const;
 const O_CLOEXEC = 0o2000000;
 
 function calls({ find, findLater, errno }: Library): Native {
@@ -81,7 +82,8 @@ function calls({ find, findLater, errno }: Library): Native {
   const open = linux ? find("open", ["buffer", "int"]) : undefined;
   return {
     exchange: linux ? linuxExchange(find, arch) : darwinExchange(find),
-    tryFlock: flock && errno && ((fd) => flock(fd, LOCK_EX_NB) === 0 ? 0 : errno()),
+    tryFlock: flock && errno &&
+      ((fd, shared) => flock(fd, LOCK_NB | (shared ? LOCK_SH : LOCK_EX)) === 0 ? 0 : errno()),
     syncFs: linux ? find("syncfs", ["int"]) : undefined,
     syncFsLater: linux ? findLater?.("syncfs", ["int"]) : undefined,
     openDir: open && ((path) => open(text(path), O_CLOEXEC)),

@@ -55,7 +55,8 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     rmdir: (path) => fs.rmdirSync(path),
     removeTree: (path) => fs.rmSync(path, { recursive: true }),
     openLock: (path) => handle(fs.openSync(path, O_RDWR | O_CREAT | (O_NOFOLLOW ?? 0), 0o666)),
-    tryLock: (file) => tryFlock(fd(file)),
+    canLock: () => native().tryFlock !== undefined,
+    tryLock: (file, shared) => tryFlock(fd(file), shared === true),
     canExchange: () => native().exchange !== undefined,
     exchange: (one, other) => native().exchange?.(one, other) ?? false,
     ...syncFileSystem(false),
@@ -131,11 +132,9 @@ function kindOf(found: Fs.Stats | Fs.Dirent): Stat["kind"] {
   return found.isSymbolicLink() ? "symlink" : "other";
 }
 
-/** Whether the lock was free; undefined where there is no flock(2). */
-function tryFlock(fd: number): boolean | undefined {
-  const { tryFlock } = native();
-  if (tryFlock === undefined) return undefined;
-  const errno = tryFlock(fd);
+/** Whether the lock was free. */
+function tryFlock(fd: number, shared: boolean): boolean {
+  const errno = native().tryFlock!(fd, shared);
   if (errno === 0) return true;
   const { EWOULDBLOCK } = process.getBuiltinModule("node:os").constants.errno;
   if (errno === EWOULDBLOCK) return false;

@@ -92,8 +92,13 @@ export interface Calls {
   removeTree(path: string): Answer<void>;
   /** Opens a file for locking, creating it if it is missing. */
   openLock(path: string): Answer<Handle>;
-  /** Takes the kernel's lock on an open file; false if another holds it. Undefined: there is none. */
-  tryLock(file: Handle): Answer<boolean | undefined>;
+  /** Whether the runtime has kernel locks. */
+  canLock(): Answer<boolean>;
+  /**
+   * Takes the kernel's lock on an open file or directory, until it is closed; false if another holds
+   * it. Those who share it keep out only who does not. Only where `canLock()`.
+   */
+  tryLock(file: Handle, shared?: boolean): Answer<boolean>;
   /** Whether names can be exchanged at all; not yet whether a file system does it. */
   canExchange(): Answer<boolean>;
   /** Swaps two directories in one step; false where that can't be had, and nothing has changed. */

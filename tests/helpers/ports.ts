@@ -66,6 +66,8 @@ export const drivers: { form: string; os: () => Os; run: <T>(steps: Steps<T>) =>
   { form: "async", os: () => systemCalls().async, run: runAsync },
 ];
 
+const OPENS: (keyof Os)[] = ["open", "openDir", "openLock", "create"];
+
 /**
  * Runs an operation until call k has been made, and not a step further: what a kill at that point
  * leaves. Returns false if the operation made fewer calls.
@@ -76,20 +78,20 @@ export async function killAfter(
   operation: (os: Os) => Steps<unknown>,
 ): Promise<boolean> {
   let made = 0;
-  const locks = new Set<unknown>();
+  const open = new Set<unknown>();
   const note = ({ name }: Call, answer: unknown): void => {
-    if (name === "openLock") locks.add(answer);
+    if (OPENS.includes(name) && answer !== undefined) open.add(answer);
   };
   const count = ({ name, args }: Call): void => {
     made++;
-    if (name === "close") locks.delete(args[0]);
+    if (name === "close") open.delete(args[0]);
   };
   const steps = operation(watched(port, count, note));
   try {
     return await driveUntil(() => made >= calls, steps);
   } finally {
     // The kernel closes what a killed process has open, which frees its locks.
-    for (const lock of locks) runSync(port.close(lock as Handle));
+    for (const handle of open) runSync(port.close(handle as Handle));
   }
 }
 

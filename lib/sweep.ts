@@ -1,0 +1,296 @@
+/**
+ * Goes through directories, finds by name what crashes left, and does with it what `recovery.ts`
+ * decides, or only tells it. A target is touched under its lock alone; one that fails does not stop the
+ * others; a name that is not Untorn's is never touched.
+ */
+
+import type { CleanupSettings } from "./cleanup_options.ts";
+import { syncDir } from "./dir_sync.ts";
+import { reasonOf, Refusal } from "./errors.ts";
+import { findLeftovers, type Leftovers } from "./leftovers.ts";
+import { acquireLock, type LockState, lookAtLock, releaseLock } from "./lock.ts";
+import { siblingName } from "./names.ts";
+import { shown } from "./options.ts";
+import { OsError } from "./os/errno.ts";
+import type { Entry, Os, Stat } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import { findVersions, perform, swapPaths } from "./recover_dir.ts";
+import { type Action, decide, isOld } from "./recovery.ts";
+import { settle, type Steps } from "./steps.ts";
+import type { SwapPaths } from "./swap.ts";
+import { look } from "./target.ts";
+import { claim, removeAll, unclaim } from "./trash.ts";
+
+/** Something that a crash left, and what became of it. */
+export interface CleanupItem {
+  /** Where it was found. */
+  path: string;
+  /** What it belongs to; nothing where its name does not tell. */
+  target: string | undefined;
+  /** Why that was done with it. */
+  reason: string;
+  /** Whether a lock file beside it proves that it is Untorn's. */
+  claimed: boolean;
+}
+
+/** What a cleanup did, or would do. */
+export interface CleanupReport {
+  /** Whole versions that were put back in their place. */
+  restored: CleanupItem[];
+  /** What was never acknowledged, or is spare. */
+  removed: CleanupItem[];
+  /** Committed transactions that were brought to their end. */
+  rolledForward: CleanupItem[];
+  /** Versions that failed validation, kept under a name that says so. */
+  quarantined: CleanupItem[];
+  /** What was left alone: its owner lives, say. */
+  kept: CleanupItem[];
+  /** What could not be done; the rest was done all the same. */
+  failed: CleanupItem[];
+}
+
+/** Where an action is reported. */
+const LISTS = {
+  "restore": "restored",
+  "trash": "removed",
+  "set aside": "quarantined",
+  "keep": "kept",
+} as const;
+
+type Outcome = keyof CleanupReport;
+
+/** One cleanup. */
+export class Sweep {
+  readonly #os: Os;
+  readonly #settings: CleanupSettings;
+  readonly #acts: boolean;
+  /** Why versions failed validation, by path. */
+  readonly #invalid = new Map<string, string>();
+  readonly report: CleanupReport = {
+    restored: [],
+    removed: [],
+    rolledForward: [],
+    quarantined: [],
+    kept: [],
+    failed: [],
+  };
+
+  /** `acts`: whether to do what is decided, rather than only tell it. */
+  constructor(os: Os, settings: CleanupSettings, acts: boolean) {
+    this.#os = os;
+    this.#settings = settings;
+    this.#acts = acts;
+  }
+
+  /** Cleans up a directory, and those below it if that is wanted. */
+  *run(root: string): Steps<CleanupReport> {
+    const { recursive, signal, onProgress } = this.#settings;
+    const left = [root];
+    for (let directories = 1; left.length > 0; directories++) {
+      signal?.throwIfAborted();
+      const dir = left.pop()!;
+      let entries: Entry[] = [];
+      try {
+        entries = yield* this.#os.readdir(dir);
+      } catch (error) {
+        if (dir === root) throw error;
+        this.#fail(error, dir);
+      }
+      const { subdirs, ...leftovers } = yield* findLeftovers(
+        this.#os,
+        dir,
+        entries,
+        this.#settings,
+      );
+      yield* this.#directory(dir, leftovers);
+      onProgress?.({ directories, path: dir });
+      if (recursive) left.push(...subdirs.reverse());
+    }
+    return this.report;
+  }
+
+  *#directory(dir: string, leftovers: Omit<Leftovers, "subdirs">): Steps<void> {
+    const { report } = this;
+    const renamed = (): number => report.restored.length + report.quarantined.length;
+    const before = renamed();
+    for (const name of leftovers.targets) {
+      yield* this.#attempt(inside(dir, name), this.#target(dir, name));
+    }
+    for (const { name, target } of leftovers.stagedFiles) {
+      yield* this.#attempt(inside(dir, name), this.#stagedFile(dir, name, target));
+    }
+    for (const name of leftovers.trash) {
+      yield* this.#attempt(inside(dir, name), this.#trash(inside(dir, name)));
+    }
+    for (const { name, target, reason } of leftovers.kept) {
+      this.#note("kept", inside(dir, name), target && inside(dir, target), reason);
+    }
+    if (this.#acts && renamed() > before) {
+      yield* this.#attempt(dir, syncDir(this.#os, dir));
+    }
+  }
+
+  *#attempt(path: string, steps: Steps<unknown>): Steps<void> {
+    this.#settings.signal?.throwIfAborted();
+    try {
+      yield* steps;
+    } catch (error) {
+      this.#fail(error, path);
+    }
+  }
+
+  #fail(error: unknown, path: string): void {
+    if (!(error instanceof OsError || error instanceof Refusal)) throw error;
+    // Another process was faster.
+    if (error.code === "ENOENT") return;
+    const outcome = error.code === "ERR_LOCKED" ? "kept" : "failed";
+    this.#note(outcome, error.path ?? path, path, reasonOf(error, path));
+  }
+
+  #note(
+    outcome: Outcome,
+    path: string,
+    target: string | undefined,
+    reason: string,
+    claimed = false,
+  ): void {
+    this.report[outcome].push({ path, target, reason, claimed });
+  }
+
+  /** A directory, and what stands beside it by the names of a swap and of a lock. */
+  *#target(dir: string, name: string): Steps<void> {
+    const os = this.#os;
+    const paths = swapPaths(dir, name);
+    const lockPath = inside(dir, siblingName("lock", name));
+    const lock = yield* lookAtLock(os, lockPath);
+    const hands = yield* this.#handsOff(lock, lockPath, paths);
+    if (hands !== undefined) {
+      const hasLock = lock.state !== "none" && lock.state !== "users";
+      const there = [...yield* this.#directories(paths), ...hasLock ? [lockPath] : []];
+      for (const path of there) this.#note("kept", path, paths.live, hands, lock.claims);
+      return;
+    }
+    if (this.#acts) yield* this.#underLock(dir, name, lock, paths);
+    else yield* this.#versions(dir, name, lock, paths);
+    if (lock.state !== "free") return;
+    const reason = lock.claims ? `its holder, ${lock.holder}, has ended` : "nobody holds it";
+    this.#note("removed", lockPath, paths.live, reason, lock.claims);
+  }
+
+  /** Why what is beside a target must be left alone, if it must. */
+  *#handsOff(lock: LockState, path: string, paths: SwapPaths): Steps<string | undefined> {
+    const { claimedOnly } = this.#settings;
+    if (lock.state === "held") return `${lock.holder} holds its lock`;
+    if (lock.state === "users") return `${JSON.stringify(path)} is in the way of its lock`;
+    if (lock.state === "unknown") return "this runtime can't tell whether its lock is held";
+    if (claimedOnly && !lock.claims) return "no lock file claims it";
+    if (yield* this.#os.canLock()) return undefined;
+    for (const path of yield* this.#directories(paths)) {
+      const stat = yield* look(this.#os, path);
+      if (stat !== undefined && !this.#isOld(stat)) return MAY_LIVE;
+    }
+    return undefined;
+  }
+
+  *#directories({ staging, old }: SwapPaths): Steps<string[]> {
+    const found: string[] = [];
+    for (const path of [staging, old]) {
+      if ((yield* look(this.#os, path))?.kind === "directory") found.push(path);
+    }
+    return found;
+  }
+
+  *#underLock(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<void> {
+    const os = this.#os;
+    const held = yield* acquireLock(os, dir, name, { wait: 0, signal: this.#settings.signal });
+    let done = false;
+    try {
+      yield* this.#versions(dir, name, lock, paths);
+      done = true;
+    } finally {
+      // What stays is still claimed.
+      if (done) yield* releaseLock(os, held);
+      else if (held.handle !== undefined) yield* os.close(held.handle);
+    }
+  }
+
+  /** Decides on the versions of a directory, and acts. */
+  *#versions(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<void> {
+    const found = yield* findVersions(this.#os, paths, (path) => this.#isValid(path));
+    for (const action of decide(found)) {
+      const path = action.what === "target" ? paths.live : paths[action.what];
+      const now = this.#acts ? yield* perform(this.#os, { dir, name }, paths, action) : undefined;
+      this.#note(LISTS[action.act], path, paths.live, this.#why(action, path, now), lock.claims);
+    }
+  }
+
+  #why({ act, reason }: Action, path: string, now: string | undefined): string {
+    const error = this.#invalid.get(path);
+    const where = act === "set aside" && now !== undefined ? `; see ${JSON.stringify(now)}` : "";
+    return reason + (error === undefined ? "" : ` (${error})`) + where;
+  }
+
+  /** Asks the caller. What throws is not valid; what forgets its answer is a mistake. */
+  *#isValid(path: string): Steps<boolean> {
+    const { validate } = this.#settings;
+    if (validate === undefined) return true;
+    const failed = (error: unknown): boolean => {
+      this.#invalid.set(path, error instanceof Error ? error.message : String(error));
+      return false;
+    };
+    let answer: unknown;
+    try {
+      answer = validate(path);
+      if (answer instanceof Promise) answer = answer.catch(failed);
+    } catch (error) {
+      return failed(error);
+    }
+    answer = yield* settle(answer);
+    if (typeof answer === "boolean") return answer;
+    throw new TypeError(`option "validate" must answer true or false, not ${shown(answer)}`);
+  }
+
+  *#stagedFile(dir: string, name: string, of: string | undefined): Steps<void> {
+    const os = this.#os;
+    const path = inside(dir, name);
+    const stat = yield* look(os, path);
+    if (stat?.kind !== "file") return;
+    const target = of === undefined ? undefined : inside(dir, of);
+    const lock = of === undefined
+      ? undefined
+      : yield* lookAtLock(os, inside(dir, siblingName("lock", of)));
+    const claimed = lock?.claims ?? false;
+    if (this.#settings.claimedOnly && !claimed) {
+      return this.#note("kept", path, target, "no lock file claims it");
+    }
+    if (!this.#isOld(stat)) return this.#note("kept", path, target, MAY_LIVE, claimed);
+    if (this.#acts) yield* os.unlink(path);
+    const reason = of === undefined
+      ? "a *.tmp file (legacyTmp)"
+      : "left by a write that did not end";
+    this.#note("removed", path, target, reason, claimed);
+  }
+
+  *#trash(path: string): Steps<void> {
+    const os = this.#os;
+    const stat = yield* look(os, path);
+    if (stat?.kind !== "directory") return;
+    const keep = (reason: string): void => this.#note("kept", path, undefined, reason);
+    if (this.#settings.claimedOnly) return keep("no lock file claims it");
+    const claimed = yield* claim(os, path);
+    if (claimed === undefined) return keep("another process is deleting it");
+    try {
+      if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
+      if (this.#acts) yield* removeAll(os, path);
+    } finally {
+      yield* unclaim(os, claimed);
+    }
+    this.#note("removed", path, undefined, "was being deleted");
+  }
+
+  #isOld({ mtime, ctime }: Stat): boolean {
+    return isOld(Date.now() - Math.max(mtime, ctime), this.#settings.minAge);
+  }
+}
+
+const MAY_LIVE = "it is younger than minAge: its writer may live";

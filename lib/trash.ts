@@ -1,0 +1,122 @@
+/**
+ * What is being deleted: renamed to a trash name first, under which nothing is trusted any more, and
+ * never deleted in place. As long as a process works on it, it holds the kernel's lock on the directory,
+ * so that others who clean up leave it alone.
+ */
+
+import { newToken, trashName } from "./names.ts";
+import { caught, OsError } from "./os/errno.ts";
+import { type Handle, type Os, sameFile } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import type { Steps } from "./steps.ts";
+import { look } from "./target.ts";
+
+/** A directory that this process has marked as its own; without a handle where that can't be had. */
+export interface Claim {
+  handle: Handle | undefined;
+}
+
+/** Marks a directory as this process's, or answers nothing if another's mark is on it. */
+export function* claim(os: Os, path: string): Steps<Claim | undefined> {
+  if (!(yield* os.canLock())) return { handle: undefined };
+  let handle: Handle | undefined;
+  try {
+    handle = yield* os.openDir(path);
+  } catch (error) {
+    // A directory that its owner may not read is removed all the same.
+    if (!(error instanceof OsError && error.code === "EACCES")) throw error;
+  }
+  if (handle === undefined) return { handle };
+  let free = false;
+  try {
+    free = yield* os.tryLock(handle);
+  } finally {
+    if (!free) yield* os.close(handle);
+  }
+  return free ? { handle } : undefined;
+}
+
+/** Takes the mark off. */
+export function* unclaim(os: Os, claimed: Claim | undefined): Steps<void> {
+  if (claimed?.handle !== undefined) yield* os.close(claimed.handle);
+}
+
+/** Renames a tree to trash in `dir`, and deletes it. */
+export function* trash(os: Os, dir: string, path: string): Steps<void> {
+  const name = inside(dir, trashName(newToken()));
+  const claimed = yield* claim(os, path);
+  try {
+    yield* os.rename(path, name);
+    yield* removeAll(os, name);
+  } finally {
+    yield* unclaim(os, claimed);
+  }
+}
+
+/** Makes an empty directory with a trash name, and gives it to `use`; then it is removed. */
+export function* withScratch<T>(
+  os: Os,
+  dir: string,
+  use: (path: string) => Steps<T>,
+): Steps<T> {
+  for (;;) {
+    const path = inside(dir, trashName(newToken()));
+    yield* os.mkdir(path, 0o700);
+    let claimed: Claim | undefined;
+    try {
+      claimed = yield* claimNew(os, path);
+      // Another process found it before it was marked, and removed it.
+      if (claimed === undefined) continue;
+      return yield* use(path);
+    } finally {
+      // What stays, after an error of the disk, is trash by its name.
+      yield* caught(os.removeTree(path));
+      yield* unclaim(os, claimed);
+    }
+  }
+}
+
+function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
+  let claimed: Claim | undefined;
+  try {
+    claimed = yield* claim(os, path);
+  } catch (error) {
+    if (error instanceof OsError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  if (claimed?.handle === undefined) return claimed;
+  const there = yield* look(os, path);
+  if (there !== undefined && sameFile(there, yield* os.fstat(claimed.handle))) return claimed;
+  yield* unclaim(os, claimed);
+  return undefined;
+}
+
+/** Deletes a tree, with directories in it that may not be changed before they are made so. */
+export function* removeAll(os: Os, path: string): Steps<void> {
+  const error = yield* caught(os.removeTree(path));
+  if (error === undefined) return;
+  if (error.code !== "EACCES") throw error;
+  yield* makeTreeWritable(os, path);
+  yield* os.removeTree(path);
+}
+
+function* makeTreeWritable(os: Os, path: string): Steps<void> {
+  yield* makeWritable(os, path);
+  for (const { name, kind } of yield* os.readdir(path)) {
+    if (kind === "directory") yield* makeTreeWritable(os, inside(path, name));
+  }
+}
+
+/** A directory of one's own that may not be changed can be emptied once it may. */
+export function* makeWritable(os: Os, path: string): Steps<void> {
+  const { kind, mode } = yield* os.lstat(path);
+  if (kind !== "directory") throw new OsError("ENOTDIR", "readdir", path);
+  if ((mode & 0o700) === 0o700) return;
+  const open = yield* os.openDir(path);
+  if (open === undefined) return;
+  try {
+    yield* os.chmod(open, path, 0o700);
+  } finally {
+    yield* os.close(open);
+  }
+}
