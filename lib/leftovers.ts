@@ -89,11 +89,11 @@ function* nameTargets(
     for (const { name } of entries) candidates.add(name);
     // Another sibling's prefix is shorter, so that the name may be whole there.
     for (const sibling of siblings) {
-      const isLock = sibling.kind === "lock" && shortened.includes(sibling);
-      const target = isLock
-        ? (yield* lookAtLock(os, inside(dir, sibling.name))).target
-        : sibling.target;
-      if (target !== undefined) candidates.add(target);
+      if (!shortened.includes(sibling)) candidates.add(sibling.target);
+      else if (sibling.kind === "lock") {
+        const { target } = yield* lookAtLock(os, inside(dir, sibling.name));
+        if (target !== undefined) candidates.add(target);
+      }
     }
   }
   for (const sibling of siblings) {
