@@ -16,7 +16,7 @@ import { persist } from "../lib/persist_dir.ts";
 import type { Steps } from "../lib/steps.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
 import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
-import { inTemp } from "./helpers/temp.ts";
+import { inMemory } from "./helpers/temp.ts";
 
 const OLD = { "one": "old 1", "sub/two": "old 2" };
 const OWN = { "own": "by hand", "sub/own": "by hand too", "dir/deep/own": "deep" };
@@ -104,7 +104,7 @@ for (const scenario of scenarios) {
   for (const { form, os, run } of drivers) {
     test(
       `${scenario.name}: a call that fails leaves the old version or says it is replaced (${form})`,
-      inTemp(async (temp) => {
+      inMemory(async (temp) => {
         const dir = join(temp, "dir");
         for (const code of ["ENOSPC", "EIO"]) {
           let failures = 0;
@@ -147,7 +147,7 @@ for (const scenario of scenarios) {
 
     test(
       `${scenario.name}: a kill after any call leaves a version that the next persist finds (${form})`,
-      inTemp(async (temp) => {
+      inMemory(async (temp) => {
         const dir = join(temp, "dir");
         let kills = 0;
         for (let k = 1;; k++) {

@@ -54,11 +54,19 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     openLock: (path) => {
       // Created exclusively or not at all: `create` alone would follow a link that somebody put there.
       const options = { read: true, write: true };
-      try {
-        return handle(Deno.openSync(path, { ...options, createNew: true }));
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-        return handle(Deno.openSync(path, options));
+      for (;;) {
+        try {
+          return handle(Deno.openSync(path, { ...options, createNew: true }));
+        } catch (error) {
+          if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+          try {
+            return handle(Deno.openSync(path, options));
+          } catch (second) {
+            if (!(second instanceof Deno.errors.NotFound)) throw second;
+            // Its holder has removed it meanwhile; or it is a link that leads nowhere.
+            if (isLink(path)) throw error;
+          }
+        }
       }
     },
     canLock: () => true,
@@ -121,6 +129,15 @@ function onDescriptor(
     act(fs, fd);
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
