@@ -73,7 +73,14 @@ export function* findLeftovers(
     }
   }
   yield* nameTargets(os, dir, entries, siblings, found);
-  return found;
+  const byName = (a: { name: string }, b: { name: string }): number => a.name < b.name ? -1 : 1;
+  return {
+    targets: new Set([...found.targets].sort()),
+    stagedFiles: found.stagedFiles.sort(byName),
+    trash: found.trash.sort(),
+    kept: found.kept.sort(byName),
+    subdirs: found.subdirs.sort(),
+  };
 }
 
 function* nameTargets(

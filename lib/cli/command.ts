@@ -2,10 +2,12 @@
  * What a command is, and what all of them share.
  */
 
-import { dirname } from "node:path";
+import { dirname, parse } from "node:path";
 import { parseArgs as utilParseArgs } from "node:util";
 import { describe, Refusal } from "../errors.ts";
-import { missingFlags } from "../os/mod.ts";
+import { OsError } from "../os/errno.ts";
+import { missingFlags, systemCalls } from "../os/mod.ts";
+import { runAsync } from "../steps.ts";
 import type { Host } from "./host.ts";
 
 /** A command of the command line. */
@@ -63,19 +65,27 @@ export function asUsage<T>(check: () => T): T {
   }
 }
 
+/** What a command needs permission for; by default, to read and write beside its path. */
+export interface Need {
+  dir?: string;
+  kinds?: readonly ("read" | "write")[];
+  why?: string;
+  /** A program to run. */
+  run?: string | undefined;
+}
+
 /** Refuses, rather than let the runtime ask in the middle of a pipe. */
 export function requirePermission(
   operation: string,
   path: string,
   { host }: Context,
-  command?: string[],
+  { dir = dirname(path), kinds, why = `a temporary sibling is created beside ${path}`, run }: Need =
+    {},
 ): void {
-  const flags = missingFlags(dirname(path));
-  const toRun = command === undefined ? [] : host.missingRunFlags(command[0]!);
+  const flags = missingFlags(dir, kinds);
+  const toRun = run === undefined ? [] : host.missingRunFlags(run);
   if (flags.length + toRun.length === 0) return;
-  const why = flags.length === 0
-    ? `to run ${command![0]}`
-    : `a temporary sibling is created beside ${path}`;
+  if (flags.length === 0) why = `to run ${run}`;
   const what = `permission was not given; run again with ${
     [...flags, ...toRun].join(" ")
   } (${why})`;
@@ -116,7 +126,28 @@ export function octal(text: string): number {
 }
 
 /** Seconds from the command line, in ms. */
-export function seconds(text: string): number {
+export function seconds(option: string, text: string): number {
   if (/^(\d+(\.\d+)?|Infinity)$/.test(text)) return Number(text) * 1000;
-  throw new UsageError(`--wait must be seconds such as 2.5, not "${text}"`);
+  throw new UsageError(`--${option} must be seconds such as 2.5, not "${text}"`);
+}
+
+/** Refuses the root and the home directory, which are hardly ever meant. */
+export async function refuseWholeHome(path: string, host: Host): Promise<void> {
+  const os = systemCalls().async;
+  const real = async (path: string): Promise<string> => {
+    if (missingFlags(path, ["read"]).length > 0) return path;
+    try {
+      return await runAsync(os.realpath(path));
+    } catch (error) {
+      // What is missing or can't be entered is told by the operation itself.
+      if (error instanceof OsError) return path;
+      throw error;
+    }
+  };
+  const home = host.home();
+  const found = await real(path);
+  const whole = found === parse(found).root || home !== undefined && found === await real(home);
+  if (!whole) return;
+  const what = found === parse(found).root ? "the root of the file system" : "the home directory";
+  throw new UsageError(`${JSON.stringify(path)} is ${what}; use --force if that is meant`);
 }

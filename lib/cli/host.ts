@@ -29,6 +29,8 @@ export interface Host {
     signal: AbortSignal,
     outputTaken: boolean,
   ): Promise<number>;
+  /** The user's home directory, if that may be known. */
+  home(): string | undefined;
   /** The runtime's flags that running a command still needs. */
   missingRunFlags(name: string): string[];
   /** Sends itself a signal. */
@@ -64,6 +66,11 @@ function denoHost(): Host {
       const child = new Deno.Command(name!, options).spawn();
       if (outputTaken) await child.stdout.pipeTo(Deno.stderr.writable, { preventClose: true });
       return (await child.status).code;
+    },
+    home: () => {
+      const variable = "HOME";
+      const { state } = Deno.permissions.querySync({ name: "env", variable });
+      return state === "granted" ? Deno.env.get(variable) : undefined;
     },
     missingRunFlags: (name) => {
       const { state } = Deno.permissions.querySync({ name: "run", command: name });
@@ -106,6 +113,7 @@ function nodeHost(): Host {
         });
       });
     },
+    home: () => process.getBuiltinModule("node:os").homedir(),
     missingRunFlags: () => [],
     raise: (signal) => process.kill(process.pid, signal),
     exit: (code) => process.exit(code),

@@ -50,9 +50,9 @@ async function runLock(args: string[], context: Context): Promise<number> {
   const path = onlyArgument("PATH", positionals);
   if (command === undefined) throw new UsageError("give a command: -- COMMAND");
   const target = asUsage(() => toPath(path));
-  const wait = values.wait === undefined ? undefined : asUsage(() => seconds(values.wait!));
+  const wait = values.wait === undefined ? undefined : asUsage(() => seconds("wait", values.wait!));
   asUsage(() => lockSettings({ wait }));
-  requirePermission("lock", target, context, command);
+  requirePermission("lock", target, context, { run: command?.[0] });
   const held = await takeLock(target, { wait, signal });
   try {
     if (!held.locked) throw new Error("this runtime has no kernel locks: use Deno or Bun");

@@ -94,12 +94,12 @@ async function runPersist(args: string[], context: Context): Promise<number> {
       mode: values.mode === undefined ? undefined : octal(values.mode),
       durability: values.durability as Durability | undefined,
       lock: values["no-lock"] !== true,
-      wait: values.wait === undefined ? undefined : seconds(values.wait),
+      wait: values.wait === undefined ? undefined : seconds("wait", values.wait),
       signal: context.signal,
     })
   );
   const target = asUsage(() => toPath(dir));
-  requirePermission("persist", target, context, command);
+  requirePermission("persist", target, context, { run: command?.[0] });
   if (from !== undefined) {
     await refuseOverlap(asUsage(() => toPath(from)), target).catch((error) => {
       throw inWords("persist", target, error);

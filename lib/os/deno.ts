@@ -102,8 +102,8 @@ export function denoCalls(): { sync: Calls; async: Calls } {
 }
 
 /** The flags that are missing for reading and writing in a directory; never prompts. */
-export function denoMissingFlags(dir: string): string[] {
-  return (["read", "write"] as const)
+export function denoMissingFlags(dir: string, kinds: readonly ("read" | "write")[]): string[] {
+  return kinds
     .filter((name) => Deno.permissions.querySync({ name, path: dir }).state !== "granted")
     .map((name) => `--allow-${name}=${dir.replaceAll(",", ",,")}`);
 }

@@ -19,8 +19,11 @@ export function systemCalls(): { readonly sync: Os; readonly async: Os } {
 }
 
 /** The runtime's flags that reading and writing in `dir` still needs; empty where all is allowed. */
-export function missingFlags(dir: string): string[] {
-  return isDeno() ? denoMissingFlags(dir) : nodeMissingFlags(dir);
+export function missingFlags(
+  dir: string,
+  kinds: readonly ("read" | "write")[] = ["read", "write"],
+): string[] {
+  return isDeno() ? denoMissingFlags(dir, kinds) : nodeMissingFlags(dir, kinds);
 }
 
 /** The number of this process. */

@@ -99,10 +99,10 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
 }
 
 /** What Node's permission model (`node --permission`) has not granted; Bun has no such model. */
-export function nodeMissingFlags(dir: string): string[] {
+export function nodeMissingFlags(dir: string, kinds: readonly ("read" | "write")[]): string[] {
   const permission = process.permission;
   if (permission === undefined) return [];
-  return (["read", "write"] as const)
+  return kinds
     .filter((kind) => !permission.has(`fs.${kind}`, dir))
     .map((kind) => `--allow-fs-${kind}=${dir}`);
 }

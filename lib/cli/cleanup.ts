@@ -1,0 +1,149 @@
+/** `untorn cleanup` and `untorn status`: what crashes left is finished or undone, or only shown. */
+
+import { cleanUp } from "../cleanup.ts";
+import { type CleanupSettings, cleanupSettings } from "../cleanup_options.ts";
+import { systemCalls } from "../os/mod.ts";
+import { inside, toPath } from "../paths.ts";
+import { runAsync } from "../steps.ts";
+import type { CleanupReport } from "../sweep.ts";
+import {
+  asUsage,
+  type Command,
+  COMMON,
+  COMMON_HELP,
+  type Context,
+  onlyArgument,
+  parseArgs,
+  refuseWholeHome,
+  requirePermission,
+  seconds,
+} from "./command.ts";
+import type { Host } from "./host.ts";
+
+const OPTIONS_HELP = `  -r, --recursive       in directories below ROOT as well
+  --claimed-only        only what a lock file proves to be Untorn's
+  --min-age SECONDS     how old a staged file must be to be removed (default: 60)
+  --legacy-tmp          every file called *.tmp counts as a staged file
+  --missing-ok          a ROOT that does not exist is no error
+`;
+
+/** The command that acts. */
+export const cleanup: Command = {
+  name: "cleanup",
+  summary: "what crashes left below a directory is finished or undone",
+  help: `Usage: untorn cleanup ROOT [OPTIONS]
+
+Rolls interrupted swaps back, and removes what was never put in place. It goes
+by names (docs/protocol.md), and leaves alone what a live process works on. It
+may be run at any time. What it did is printed, a line for each thing.
+
+Options:
+${OPTIONS_HELP}  --force               even if ROOT is / or the home directory
+  --dry-run             only show it, as "untorn status" does
+${COMMON_HELP}
+
+Example:
+  untorn cleanup --recursive /var/lib/app
+`,
+  run: (args, context) => runCleanup(true, args, context),
+};
+
+/** The command that only looks. */
+export const status: Command = {
+  name: "status",
+  summary: "what a cleanup would do, without touching anything",
+  help: `Usage: untorn status ROOT [OPTIONS]
+
+Shows what "untorn cleanup" would do with the same options, and why.
+
+Options:
+${OPTIONS_HELP}${COMMON_HELP}
+
+Example:
+  untorn status --recursive /var/lib/app
+`,
+  run: (args, context) => runCleanup(false, args, context),
+};
+
+const OPTIONS = {
+  ...COMMON,
+  "recursive": { type: "boolean", short: "r" },
+  "claimed-only": { type: "boolean" },
+  "min-age": { type: "string" },
+  "legacy-tmp": { type: "boolean" },
+  "missing-ok": { type: "boolean" },
+} as const;
+
+const ACTING = {
+  ...OPTIONS,
+  "force": { type: "boolean" },
+  "dry-run": { type: "boolean" },
+} as const;
+
+async function runCleanup(acts: boolean, args: string[], context: Context): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    options: (acts ? ACTING : OPTIONS) as typeof ACTING,
+    allowPositionals: true,
+  });
+  const { host, signal } = context;
+  const root = onlyArgument("ROOT", positionals);
+  const path = asUsage(() => toPath(root));
+  const settings: CleanupSettings = asUsage(() =>
+    cleanupSettings({
+      recursive: values.recursive === true,
+      claimedOnly: values["claimed-only"] === true,
+      minAge: values["min-age"] === undefined ? undefined : seconds("min-age", values["min-age"]),
+      legacyTmp: values["legacy-tmp"] === true,
+      mustExist: values["missing-ok"] !== true,
+      signal,
+    })
+  );
+  const touches = acts && values["dry-run"] !== true;
+  const operation = acts ? "clean up" : "inspect";
+  requirePermission(operation, path, context, {
+    dir: path,
+    kinds: touches ? ["read", "write"] : ["read"],
+    why: touches ? "it is listed, and leftovers in it are removed" : "it is listed",
+  });
+  if (touches && values.force !== true) await refuseWholeHome(path, host);
+  const report = await runAsync(cleanUp(systemCalls().async, path, settings, touches));
+  if (values.json) await host.print("stdout", JSON.stringify({ path: root, ...report }) + "\n");
+  else await show(report, root, host, values.quiet === true);
+  return report.failed.length > 0 ? 1 : 0;
+}
+
+/** A table on a terminal; elsewhere the same with tabs. */
+async function show(
+  report: CleanupReport,
+  root: string,
+  host: Host,
+  quiet: boolean,
+): Promise<void> {
+  const below = inside(root, "");
+  const rows = Object.entries(report).flatMap(([outcome, items]) =>
+    (items as CleanupReport["kept"]).map(({ path, reason }) => [
+      outcome.replace(/([A-Z])/, (letter) => ` ${letter.toLowerCase()}`),
+      printable(path.startsWith(below) ? path.slice(below.length) : path),
+      printable(reason),
+    ])
+  );
+  if (rows.length === 0) {
+    const none = `untorn: nothing is left of a crash in ${JSON.stringify(root)}\n`;
+    if (!quiet && host.isTerminal("stderr")) await host.print("stderr", none);
+    return;
+  }
+  if (quiet) return;
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const table = host.isTerminal("stdout");
+  const lines = rows.map((row) =>
+    table ? row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ") : row.join("\t")
+  );
+  await host.print("stdout", lines.join("\n") + "\n");
+}
+
+/** As it is, unless it would make a terminal do something. */
+function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return /[\x00-\x1f\x7f-\x9f]/.test(text) ? JSON.stringify(text) : text;
+}

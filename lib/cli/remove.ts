@@ -1,0 +1,98 @@
+/** `untorn remove`: a file or a tree disappears in one step. */
+
+import { removeSettings } from "../dir_options.ts";
+import type { Durability } from "../options.ts";
+import { systemCalls } from "../os/mod.ts";
+import { toPath, withoutSlash } from "../paths.ts";
+import { remove as removePath } from "../remove.ts";
+import { runAsync } from "../steps.ts";
+import { look } from "../target.ts";
+import {
+  asUsage,
+  type Command,
+  COMMON,
+  COMMON_HELP,
+  type Context,
+  inWords,
+  onlyArgument,
+  parseArgs,
+  refuseWholeHome,
+  requirePermission,
+  seconds,
+} from "./command.ts";
+
+/** The command. */
+export const remove: Command = {
+  name: "remove",
+  summary: "a file or a directory with all that is in it disappears in one step",
+  help: `Usage: untorn remove PATH [OPTIONS]
+
+Removes a file, a link, or a directory with all that is in it. Readers, and
+whoever comes after a crash, find all of it or nothing.
+
+Options:
+  --missing-ok          a PATH that does not exist is no error
+  --force               even if PATH is the home directory
+  --durability LEVEL    full: it does not come back after a power cut (default)
+                        none: nothing is synced
+  --no-lock             do not wait for those who persist to PATH
+  --wait SECONDS        how long to wait for the lock (default: 10)
+  --dry-run             only say whether there is something
+${COMMON_HELP}
+
+Example:
+  untorn remove releases/2024-01-31
+`,
+  run: runRemove,
+};
+
+const OPTIONS = {
+  ...COMMON,
+  "missing-ok": { type: "boolean" },
+  "force": { type: "boolean" },
+  "durability": { type: "string" },
+  "no-lock": { type: "boolean" },
+  "wait": { type: "string" },
+  "dry-run": { type: "boolean" },
+} as const;
+
+async function runRemove(args: string[], context: Context): Promise<number> {
+  const { host, signal } = context;
+  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+  const path = onlyArgument("PATH", positionals);
+  const target = asUsage(() => toPath(path));
+  const settings = asUsage(() =>
+    removeSettings({
+      durability: values.durability as Durability | undefined,
+      lock: values["no-lock"] !== true,
+      wait: values.wait === undefined ? undefined : seconds("wait", values.wait),
+      mustExist: values["missing-ok"] !== true,
+      signal,
+    })
+  );
+  requirePermission("remove", target, context, { why: `it is removed from the directory` });
+  if (values.force !== true) await refuseWholeHome(target, host);
+  const os = systemCalls().async;
+  const dryRun = values["dry-run"] === true;
+  const result = dryRun
+    ? { path, removed: await exists(target), durability: settings.durability, warnings: [] }
+    : await runAsync(removePath(os, target, settings));
+  for (const warning of result.warnings) {
+    await host.print("stderr", `untorn: warning: ${warning}\n`);
+  }
+  if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
+  else if (values.verbose) {
+    const did = dryRun ? "would remove" : "removed";
+    const what = result.removed ? did : "there is no";
+    await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}\n`);
+  }
+  return 0;
+
+  async function exists(path: string): Promise<boolean> {
+    try {
+      return (await runAsync(look(os, withoutSlash(path)))) !== undefined;
+    } catch (error) {
+      throw inWords("remove", path, error);
+    }
+  }
+}
