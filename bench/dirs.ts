@@ -20,9 +20,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type DirOptions, persistDir, persistDirSync } from "../mod.ts";
+import { compare, runtime, time } from "./ratios.ts";
 
 const [dir, rounds] = [process.argv[2]!, Number(process.argv[3])];
-const runtime = "Deno" in globalThis ? "Deno" : "Bun" in globalThis ? "Bun" : "Node";
 const content = new Uint8Array(4096).fill(120);
 const names = Array.from({ length: 1000 }, (_, i) => `file${i}`);
 const entries = Object.fromEntries(names.map((name) => [name, content]));
@@ -108,33 +108,19 @@ const comparisons: [string, () => void, Run, Run][] = [
   ],
 ];
 
-function quantile(values: number[], part: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * part)]!;
-}
-
-async function time(prepare: () => void, run: Run): Promise<number> {
-  place = join(dir, `${++places}`);
+async function inNewPlace(prepare: () => void, run: Run): Promise<number> {
+  place = join(dir, `${runtime}-${++places}`);
   [x, staging] = [join(place, "X"), join(place, "staging")];
   mkdirSync(place);
   prepare();
-  const start = performance.now();
-  await run();
-  return performance.now() - start;
+  return await time(run);
 }
 
 for (const [what, prepare, theirs, ours] of comparisons) {
-  const ratios: number[] = [];
-  const times: number[] = [];
-  for (let round = -1; round < rounds; round++) {
-    const other = await time(prepare, theirs);
-    const own = await time(prepare, ours);
-    if (round < 0) continue;
-    ratios.push(own / other);
-    times.push(own);
-  }
-  const spread = [0.1, 0.9].map((part) => quantile(ratios, part).toFixed(2)).join("–");
-  const median = quantile(ratios, 0.5).toFixed(2);
-  console.log(
-    `| ${runtime} | ${what} | ${median} | ${spread} | ${quantile(times, 0.5).toFixed(0)} |`,
+  await compare(
+    what,
+    rounds,
+    () => inNewPlace(prepare, theirs),
+    () => inNewPlace(prepare, ours),
   );
 }

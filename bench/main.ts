@@ -8,10 +8,8 @@ import { ensureDependencies, Failure, main, programs, run } from "../scripts/too
 
 const ROUNDS = Deno.args.includes("--quick") ? "4" : "30";
 
-const TABLES = {
-  "writes.ts": "| runtime | size | form | durability | ratio | spread | µs |",
-  "dirs.ts": "| runtime | what / against what | ratio | spread | ms |",
-};
+const FILES = ["writes.ts", "dirs.ts", "cleanup.ts"];
+const HEAD = "| runtime | what / against what | ratio | spread | ms |";
 
 await main(async () => {
   await ensureDependencies();
@@ -24,9 +22,9 @@ await main(async () => {
   }
   try {
     for (const [place, dir] of places) {
-      for (const [file, head] of Object.entries(TABLES)) {
+      for (const file of FILES) {
         console.log(`On ${place}: own time / the other's, median and 10–90 % of the rounds.\n`);
-        console.log(head + "\n" + head.replace(/[^|]+/g, "---"));
+        console.log(HEAD + "\n" + HEAD.replace(/[^|]+/g, "---"));
         for (const [runtime, program] of Object.entries(programs)) {
           const flags = runtime === "deno" ? ["run", "-A"] : [];
           const args = [...flags, join("bench", file), dir!, ROUNDS];

@@ -20,9 +20,9 @@ import {
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { atomicWrite, atomicWriteSync, type Durability } from "../mod.ts";
+import { compare, time } from "./ratios.ts";
 
 const [dir, rounds] = [process.argv[2]!, Number(process.argv[3])];
-const runtime = "Deno" in globalThis ? "Deno" : "Bun" in globalThis ? "Bun" : "Node";
 const on = { open: promisify(open), close: promisify(close), fsync: promisify(fsync) };
 const also = { write: promisify(write), rename: promisify(rename) };
 let count = 0;
@@ -69,15 +69,12 @@ const forms = {
   ],
 } as const;
 
-/** Microseconds that so many calls take. */
-async function time(calls: number, call: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  for (let i = 0; i < calls; i++) await call();
-  return (performance.now() - start) * 1000 / calls;
-}
-
-function quantile(values: number[], part: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * part)]!;
+/** The ms that a call takes, of so many. */
+async function each(calls: number, call: () => Promise<void>): Promise<number> {
+  const all = await time(async () => {
+    for (let i = 0; i < calls; i++) await call();
+  });
+  return all / calls;
 }
 
 const path = join(dir, "file");
@@ -87,20 +84,11 @@ for (const [size, name] of [[4096, "4 KiB"], [1024 * 1024, "1 MiB"]] as const) {
   for (const durability of ["none", "file", "full"] as const) {
     for (const [form, [theirs, ours]] of Object.entries(forms)) {
       const calls = size === 4096 ? 20 : 3;
-      const ratios: number[] = [];
-      const ownTimes: number[] = [];
-      for (let round = -2; round < rounds; round++) {
-        const least = await time(calls, () => theirs(path, bytes, durability));
-        const own = await time(calls, () => ours(path, bytes, durability));
-        if (round < 0) continue;
-        ratios.push(own / least);
-        ownTimes.push(own);
-      }
-      const spread = [0.1, 0.9].map((part) => quantile(ratios, part).toFixed(2)).join("–");
-      const median = quantile(ratios, 0.5).toFixed(2);
-      const micros = quantile(ownTimes, 0.5).toFixed(0);
-      console.log(
-        `| ${runtime} | ${name} | ${form} | ${durability} | ${median} | ${spread} | ${micros} |`,
+      await compare(
+        `${name}, ${form}, ${durability}`,
+        rounds,
+        () => each(calls, () => theirs(path, bytes, durability)),
+        () => each(calls, () => ours(path, bytes, durability)),
       );
     }
   }

@@ -8,21 +8,21 @@ import type { Entry } from "./port.ts";
 /** How much of a list is handed over at a time. */
 const BLOCK = 256 * 1024;
 
-/** The worker's own program: answers each path with its entries, or with an error's facts, as JSON. */
+/**
+ * The worker's own program: answers each path with its entries, each a letter for its kind, its name and
+ * a NUL, which no name has; or with "e" and an error's facts as JSON.
+ */
 const PROGRAM = `self.onmessage = async ({ data: { path, flags, block } }) => {
-  let answer;
+  let answer = "";
   try {
-    const entries = [];
     for await (const { name, isFile, isDirectory, isSymlink } of Deno.readDir(path)) {
-      const kind = isFile ? "file" : isDirectory ? "directory" : isSymlink ? "symlink" : "other";
-      entries.push({ name, kind });
+      answer += (isFile ? "f" : isDirectory ? "d" : isSymlink ? "s" : "o") + name + "\\0";
     }
-    answer = { entries };
   } catch ({ name, code, message }) {
-    answer = { error: { name, code, message } };
+    answer = "e" + JSON.stringify({ name, code, message });
   }
-  const bytes = new TextEncoder().encode(JSON.stringify(answer));
-  for (let at = 0; at < bytes.length; at += block.length) {
+  const bytes = new TextEncoder().encode(answer);
+  for (let at = 0; at === 0 || at < bytes.length; at += block.length) {
     const part = bytes.subarray(at, at + block.length);
     block.set(part);
     flags[1] = part.length;
@@ -51,10 +51,19 @@ export function listSync(path: string): Entry[] {
     Atomics.store(flags, 0, 0);
     Atomics.notify(flags, 0);
   }
-  const { entries, error } = JSON.parse(text);
-  if (error !== undefined) throw Object.assign(new Error(), error);
-  return entries;
+  if (text.startsWith("e")) throw Object.assign(new Error(), JSON.parse(text.slice(1)));
+  return text.split("\0").slice(0, -1).map((entry) => ({
+    name: entry.slice(1),
+    kind: KINDS[entry[0]!]!,
+  }));
 }
+
+const KINDS: Record<string, Entry["kind"]> = {
+  f: "file",
+  d: "directory",
+  s: "symlink",
+  o: "other",
+};
 
 /** A worker for as long as the program does not return to the event loop. */
 function lister(): Worker {
