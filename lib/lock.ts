@@ -74,18 +74,18 @@ function* tryLock(
     if (!(yield* os.tryLock(handle))) return "held";
     const there = yield* look(os, path);
     if (there === undefined) return "gone";
-    const text = yield* firstLine(os, handle);
-    if (there.kind !== "file" || !(text === "" || text.startsWith(MARK))) {
+    const line = yield* readLine(os, handle);
+    if (there.kind !== "file" || line === undefined) {
       throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
     }
     if (!sameFile(yield* os.fstat(handle), there)) return "gone";
-    if (text !== "") {
+    if (there.size > 0) {
       // Its holder died. A new file says who holds it now.
       yield* os.unlink(path);
       return "gone";
     }
-    const line = { untorn: 1, target: name, pid: processId() };
-    yield* writeFully(os, handle, new TextEncoder().encode(JSON.stringify(line) + "\n"));
+    const own = JSON.stringify({ untorn: 1, target: name, pid: processId() }) + "\n";
+    yield* writeFully(os, handle, new TextEncoder().encode(own));
     keep = true;
     return { handle };
   } catch (error) {
@@ -103,10 +103,14 @@ function* removeUnused(os: Os, path: string, handle: Handle): Steps<void> {
   if (there?.size === 0 && sameFile(yield* os.fstat(handle), there)) yield* os.unlink(path);
 }
 
-function* firstLine(os: Os, handle: Handle): Steps<string> {
+/** A lock file's line; empty if it was not written, or not to the disk; nothing if it is the user's. */
+function* readLine(os: Os, handle: Handle): Steps<string | undefined> {
   const bytes = new Uint8Array(4096);
   const count = yield* os.read(handle, bytes);
-  return new TextDecoder().decode(bytes.subarray(0, count)).split("\n")[0]!;
+  const text = new TextDecoder().decode(bytes.subarray(0, count));
+  if (text.startsWith(MARK)) return text.split("\n")[0]!;
+  // A power cut may leave a file its size, and NULs where the line was not written yet.
+  return count < bytes.length && /^\0*$/.test(text) ? "" : undefined;
 }
 
 /** Names the holder, where its line can be read. */
@@ -153,20 +157,20 @@ export function* lookAtLock(os: Os, path: string): Steps<LockState> {
     throw error;
   }
   try {
-    const text = yield* firstLine(os, handle);
-    if (!(text === "" || text.startsWith(MARK))) return { ...NO_LOCK, state: "users" };
+    const line = yield* readLine(os, handle);
+    if (line === undefined) return { ...NO_LOCK, state: "users" };
     let state: LockState["state"] = "unknown";
     if (yield* os.canLock()) state = (yield* os.tryLock(handle, true)) ? "free" : "held";
-    return { ...NO_LOCK, state, claims: text !== "", ...facts(text) };
+    return { ...NO_LOCK, state, claims: line !== "", ...facts(line) };
   } finally {
     yield* os.close(handle);
   }
 }
 
 /** What a lock's line says; nothing if it was not written to its end. */
-function facts(text: string): Partial<LockState> {
+function facts(line: string): Partial<LockState> {
   try {
-    const { target, pid } = JSON.parse(text);
+    const { target, pid } = JSON.parse(line);
     return { target: String(target), holder: `process ${Number(pid)}` };
   } catch (error) {
     if (error instanceof SyntaxError) return {};
