@@ -155,7 +155,7 @@ for (const swap of ["exchange", "rename"] as const) {
       const all = [...one, ...two, ...three];
       for (const state of all) check(root, state, 3);
       const sequences = all.reduce((sum, state) => sum + state.sequences, 0);
-      assert(sequences > 10_000 && three.length > 10, `${sequences} in ${three.length} states`);
+      assert(sequences > 100_000 && three.length > 100, `${sequences} in ${three.length} states`);
     }),
   );
 }
