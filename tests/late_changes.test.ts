@@ -16,11 +16,22 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../lib/content.ts";
 import { type DirOptions, dirSettings } from "../lib/dir_options.ts";
+import { Refusal } from "../lib/errors.ts";
+import { acquireLock } from "../lib/lock.ts";
 import type { PersistResult } from "../lib/persist_result.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import { persist } from "../lib/persist_dir.ts";
 import { runSync } from "../lib/steps.ts";
-import { type Entries, lock, persistDir, persistDirSync, readStable, UntornError } from "../mod.ts";
+import {
+  type Entries,
+  lock,
+  lockSync,
+  type PathLockSync,
+  persistDir,
+  persistDirSync,
+  readStable,
+  UntornError,
+} from "../mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
 import { type Call, watched } from "./helpers/ports.ts";
 import { inTemp } from "./helpers/temp.ts";
@@ -223,5 +234,24 @@ test(
     const none = await assertRejects(() => readStable(join(dir, "none"), () => 1), UntornError);
     assert(!none.message.includes("createParents"), none.message);
     assertEquals(readdirSync(dir), ["file"]);
+  }),
+);
+
+test(
+  "a lock file that was replaced between opening and locking it is not taken for the lock",
+  inTemp((dir) => {
+    const x = join(dir, "X");
+    const first = lockSync(x);
+    let second: PathLockSync | undefined;
+    const os = watched(systemCalls().sync, ({ name }) => {
+      if (name !== "tryLock" || second !== undefined) return;
+      first.release();
+      second = lockSync(x);
+    });
+    const settings = { wait: 0, signal: undefined };
+    const error = assertThrows(() => runSync(acquireLock(os, dir, "X", settings)), Refusal);
+    assertEquals((error as Refusal).code, "ERR_LOCKED");
+    second!.release();
+    assertEquals(readdirSync(dir), []);
   }),
 );
