@@ -188,7 +188,7 @@ function* nextPair(
 ): Steps<Pair | undefined> {
   try {
     const answer = supply.next();
-    const next = yield* settle("then" in answer ? unlessAborted(answer, signal) : answer);
+    const next = "then" in answer ? yield* settle(unlessAborted(answer, signal)) : answer;
     if (next.done) return undefined;
     if (Array.isArray(next.value) && next.value.length === 2) return next.value as unknown as Pair;
   } catch (error) {
