@@ -47,3 +47,11 @@ export {
 } from "./lib/staged_file.ts";
 export type { CleanupItem, CleanupReport } from "./lib/sweep.ts";
 export type { Swap } from "./lib/swap.ts";
+export {
+  updateFile,
+  updateFileSync,
+  updateJson,
+  updateJsonSync,
+  type UpdateResult,
+} from "./lib/update.ts";
+export type { UpdateJsonOptions, UpdateOptions } from "./lib/update_options.ts";

@@ -172,7 +172,7 @@ export function* writeFile(
   }
 }
 
-function toJson(value: unknown, indent: number | string): string {
+export function toJson(value: unknown, indent: number | string): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value, null, indent);

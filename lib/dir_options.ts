@@ -181,7 +181,7 @@ function waiting({ wait, signal }: LockOptions): LockSettings {
   return { wait: wait ?? 10_000, signal };
 }
 
-const LOCK_CHECKS: Record<keyof LockOptions, Check> = {
+export const LOCK_CHECKS: Record<keyof LockOptions, Check> = {
   wait: milliseconds,
   signal: abortSignal,
 };

@@ -132,7 +132,7 @@ export function jsonSettings(
 /** Fails with what is wrong with an option's value. */
 export type Check = (name: string, value: unknown) => void;
 
-const FILE_CHECKS: Record<keyof FileOptions, Check> = {
+export const FILE_CHECKS: Record<keyof FileOptions, Check> = {
   durability: oneOf("full", "file", "none"),
   mode: permissionBits,
   preserve: subsetOf("mode", "owner"),
@@ -228,7 +228,7 @@ export function milliseconds(name: string, value: unknown): void {
   throw new RangeError(`option "${name}" must be milliseconds from 0 on, not ${shown(value)}`);
 }
 
-function indentation(name: string, value: unknown): void {
+export function indentation(name: string, value: unknown): void {
   if (
     typeof value === "string" ? /^[ \t]{0,10}$/.test(value) : isCount(value, 10)
   ) return;
