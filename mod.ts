@@ -29,7 +29,13 @@ export {
 export { cleanup, cleanupSync, inspect, inspectSync } from "./lib/cleanup.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/cleanup_options.ts";
 export type { Chunk, Content, SyncContent } from "./lib/content.ts";
-export type { DirOptions, DirProgress, LockOptions, RemoveOptions } from "./lib/dir_options.ts";
+export type {
+  DirOptions,
+  DirProgress,
+  LockOptions,
+  RemoveOptions,
+  RollbackOptions,
+} from "./lib/dir_options.ts";
 export type { PersistResult } from "./lib/persist_result.ts";
 export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
 export type { WriteResult } from "./lib/file_stage.ts";
@@ -38,6 +44,14 @@ export type { Durability, FileOptions, JsonOptions, Progress } from "./lib/optio
 export { type Entries, persistDir, persistDirSync, type SyncEntries } from "./lib/persist_dir.ts";
 export { readStable, readStableSync } from "./lib/read_stable.ts";
 export { atomicRemove, atomicRemoveSync, type RemoveResult } from "./lib/remove.ts";
+export {
+  history,
+  historySync,
+  type KeptVersion,
+  rollback,
+  type RollbackResult,
+  rollbackSync,
+} from "./lib/rollback.ts";
 export { type StagedDir, type StagedDirSync, stageDir, stageDirSync } from "./lib/staged_dir.ts";
 export {
   type StagedFile,

@@ -108,6 +108,28 @@ export interface RemoveOptions extends LockOptions {
   mustExist?: boolean;
 }
 
+/** Options of `rollback`. */
+export interface RollbackOptions extends LockOptions {
+  /**
+   * What the call makes sure of.
+   * @default {"full"}
+   */
+  durability?: Durability;
+  /**
+   * How the version gets in place, as for `persistDir`.
+   * @default {"auto"}
+   */
+  swap?: "auto" | "exchange" | "rename";
+  /**
+   * Whether the directory is locked against those who persist to it.
+   * @default {true}
+   */
+  lock?: boolean;
+}
+
+/** {@link RollbackOptions} with every question answered. */
+export type RollbackSettings = LockSettings & Pick<DirSettings, "durability" | "swap" | "lock">;
+
 /** {@link RemoveOptions} with every question answered. */
 export interface RemoveSettings extends LockSettings {
   durability: Durability;
@@ -166,6 +188,17 @@ export function lockSettings(options: LockOptions | undefined): LockSettings {
   return waiting(known(options, LOCK_CHECKS));
 }
 
+/** Checks the options of `rollback`, and fills in what is absent. */
+export function rollbackSettings(options: RollbackOptions | undefined): RollbackSettings {
+  const given = known(options, ROLLBACK_CHECKS);
+  return {
+    durability: given.durability ?? "full",
+    swap: given.swap ?? "auto",
+    lock: given.lock ?? true,
+    ...waiting(given),
+  };
+}
+
 /** Checks the options of `atomicRemove`, and fills in what is absent. */
 export function removeSettings(options: RemoveOptions | undefined): RemoveSettings {
   const given = known(options, REMOVE_CHECKS);
@@ -184,6 +217,13 @@ function waiting({ wait, signal }: LockOptions): LockSettings {
 export const LOCK_CHECKS: Record<keyof LockOptions, Check> = {
   wait: milliseconds,
   signal: abortSignal,
+};
+
+const ROLLBACK_CHECKS: Record<keyof RollbackOptions, Check> = {
+  ...LOCK_CHECKS,
+  durability: oneOf("full", "file", "none"),
+  swap: oneOf("auto", "exchange", "rename"),
+  lock: flag,
 };
 
 const REMOVE_CHECKS: Record<keyof RemoveOptions, Check> = {

@@ -17,14 +17,14 @@ import { describe, type Outcome, Refusal } from "./errors.ts";
 import { addVersion, prune } from "./history.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
-import { keptName, newToken, siblingName, trashName } from "./names.ts";
+import { keptName, newToken, trashName } from "./names.ts";
 import { caught, OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside, withoutSlash } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
 import { recoverDir, swapPaths } from "./recover_dir.ts";
 import type { Steps } from "./steps.ts";
-import { canExchange, type Swap, swapIn, type SwapPaths } from "./swap.ts";
+import { chooseSwap, type Swap, swapAndTell, type SwapChoice, type SwapPaths } from "./swap.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
 import { type Claim, claim, trash, unclaim } from "./trash.ts";
 
@@ -39,7 +39,7 @@ export class DirStage {
   #paths: SwapPaths | undefined;
   #staged = false;
   #handedOut = false;
-  #exchange = false;
+  #choice: SwapChoice | undefined;
   #outcome: Outcome = "unchanged";
   #entries: EntryWriter | undefined;
 
@@ -76,12 +76,7 @@ export class DirStage {
     const { stat } = this.#target;
     yield* this.#expectDirectory();
     const dev = stat?.dev ?? (yield* os.lstat(inside(dir, "."))).dev;
-    if (settings.swap !== "rename") this.#exchange = yield* canExchange(os, dir, dev);
-    if (settings.swap === "exchange" && !this.#exchange) {
-      const why = "two directories can't be exchanged here: the file system has no such call, or " +
-        "the runtime's FFI is not permitted (--allow-ffi); allow two renames (swap: auto)";
-      throw new Refusal("ERR_UNSUPPORTED", this.#target!.path, why);
-    }
+    this.#choice = yield* chooseSwap(os, dir, dev, settings.swap);
     const mode = settings.mode ?? stat?.mode;
     yield* os.mkdir(this.#paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
     this.#staged = true;
@@ -238,25 +233,9 @@ export class DirStage {
   }
 
   *#swap(): Steps<Swap> {
-    const os = this.#os;
-    const paths = this.#paths!;
+    const told = (outcome: Outcome): void => void (this.#outcome = outcome);
     const { stat } = this.#target!;
-    const staged = yield* os.lstat(paths.staging);
-    let swap: Swap;
-    try {
-      swap = yield* swapIn(os, paths, {
-        exists: stat !== undefined,
-        exchange: this.#exchange,
-        rename: this.#settings.swap !== "exchange",
-      });
-    } catch (error) {
-      this.#outcome = "unknown";
-      const now = yield* look(os, paths.live);
-      if (now?.ino === staged.ino) this.#outcome = "replaced";
-      else if (now?.ino === stat?.ino) this.#outcome = "unchanged";
-      throw error;
-    }
-    this.#outcome = "replaced";
+    const swap: Swap = yield* swapAndTell(this.#os, this.#paths!, this.#choice!, stat, told);
     this.#newParents.made = [];
     return swap;
   }
@@ -264,7 +243,7 @@ export class DirStage {
   /** Rescues what is new in the previous version, and removes it. Nothing in here fails a persist. */
   *#dispose(previous: string, carry: CarryOver, result: PersistResult): Steps<void> {
     const os = this.#os;
-    const { dir, name } = this.#target!;
+    const { dir } = this.#target!;
     const { warnings, rescued: paths } = result;
     const { keep } = this.#settings;
     this.#staged = false;
@@ -272,8 +251,8 @@ export class DirStage {
     let claimed: Claim | undefined;
     try {
       claimed = yield* claim(os, previous);
-      const history = inside(dir, siblingName("history", name));
-      if (keep > 0) path = yield* addVersion(os, history, previous);
+      const { history } = this.#paths!;
+      if (keep > 0) path = inside(history, `${yield* addVersion(os, history, previous)}`);
       else {
         const aside = inside(dir, trashName(newToken()));
         yield* os.rename(previous, aside);

@@ -93,6 +93,22 @@ export function* finishDirs(
   }
 }
 
+/** Syncs a tree that nobody fills any more: all of its file system at once, where that can be had. */
+export function* syncTree(os: Os, path: string, signal: AbortSignal | undefined): Steps<void> {
+  const wholeFs = yield* os.openFs(path);
+  if (wholeFs === undefined) {
+    const { dirs } = yield* walkStage(os, path, true, new Set(), signal);
+    // Found from the top down.
+    for (const relative of dirs.reverse()) yield* syncDir(os, inside(path, relative));
+    return;
+  }
+  try {
+    yield* os.syncFs(wholeFs);
+  } finally {
+    yield* os.closeFs(wholeFs);
+  }
+}
+
 /** Syncs a directory; false where the system can't. */
 export function* syncDir(os: Os, path: string): Steps<boolean> {
   const open = yield* os.openDir(path);

@@ -8,13 +8,18 @@ import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
 import { trash } from "./trash.ts";
 
-/** Moves a version into the history; returns where it is. */
-export function* addVersion(os: Os, history: string, version: string): Steps<string> {
+/** Moves a version into the history; returns its number, which is after all there are and after `last`. */
+export function* addVersion(
+  os: Os,
+  history: string,
+  version: string,
+  last: number = 0,
+): Steps<number> {
   if ((yield* look(os, history)) === undefined) yield* os.mkdir(history, 0o777);
   const latest = (yield* versions(os, history)).at(-1) ?? 0;
-  const path = inside(history, `${latest + 1}`);
-  yield* os.rename(version, path);
-  return path;
+  const number = Math.max(latest, last) + 1;
+  yield* os.rename(version, inside(history, `${number}`));
+  return number;
 }
 
 /** Removes the oldest versions, so that so many stay; `dir` is the directory above the history. */
@@ -26,7 +31,7 @@ export function* prune(os: Os, dir: string, history: string, keep: number): Step
 }
 
 /** The numbers of the versions, ascending; what has another name is not Untorn's. */
-function* versions(os: Os, history: string): Steps<number[]> {
+export function* versions(os: Os, history: string): Steps<number[]> {
   const entries = yield* os.readdir(history);
   return entries.filter(({ name, kind }) => kind === "directory" && /^[1-9]\d{0,14}$/.test(name))
     .map(({ name }) => Number(name))

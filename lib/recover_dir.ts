@@ -2,6 +2,7 @@
  * What a crash left beside a directory, finished or undone as `recovery.ts` decides; under its lock.
  */
 
+import { addVersion } from "./history.ts";
 import { keptName, newToken, siblingName } from "./names.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
@@ -17,6 +18,7 @@ export function swapPaths(dir: string, name: string): SwapPaths {
     live: inside(dir, name),
     staging: inside(dir, siblingName("staging", name)),
     old: inside(dir, siblingName("old", name)),
+    history: inside(dir, siblingName("history", name)),
   };
 }
 
@@ -26,7 +28,7 @@ export type IsValid = (path: string) => Steps<boolean>;
 /** Looks at what is beside a directory; what is no directory has another's name. */
 export function* findVersions(
   os: Os,
-  { live, staging, old }: SwapPaths,
+  { live, staging, old, history }: SwapPaths,
   isValid: IsValid,
 ): Steps<Found> {
   const target = yield* look(os, live);
@@ -46,6 +48,7 @@ export function* findVersions(
       : "whole",
     staging: hasStaging,
     old: hasOld ? yield* trusted(old) : "missing",
+    history: (yield* look(os, history))?.kind === "directory",
   };
 }
 
@@ -62,6 +65,9 @@ export function* perform(
     return undefined;
   }
   if (act === "keep") return path;
+  if (act === "archive") {
+    return inside(paths.history, `${yield* addVersion(os, paths.history, path)}`);
+  }
   const to = act === "restore" ? paths.live : inside(dir, keptName(name, newToken()));
   yield* os.rename(path, to);
   return to;

@@ -4,7 +4,8 @@
  * | X       | `.staging-X` | `.old-X` | how it arises                     | what is done               |
  * | ------- | ------------ | -------- | --------------------------------- | -------------------------- |
  * | any     | there        | –        | while staging; after an exchange  | trash staging              |
- * | there   | any          | there    | after a swap of two renames       | trash old (and staging)    |
+ * | there   | any          | there    | after a swap of two renames       | trash old (and staging);   |
+ * |         |              |          | the same, versions are kept       | old to the history         |
  * | missing | any          | there    | between those renames             | old back, staging trashed  |
  * | invalid | any          | valid    | a power cut, nothing synced       | X aside, old back          |
  * | invalid | any          | none     | the same, exchanged               | staging aside, X stays     |
@@ -24,17 +25,19 @@ export interface Found {
   target: "missing" | "whole" | "invalid" | "other";
   staging: boolean;
   old: "missing" | "whole" | "invalid";
+  /** Whether versions of it are kept. */
+  history: boolean;
 }
 
 /** One thing to do, with its reason; `"keep"` is to do nothing, and to tell it. */
 export interface Action {
-  act: "restore" | "trash" | "set aside" | "keep";
+  act: "restore" | "trash" | "archive" | "set aside" | "keep";
   what: "target" | "staging" | "old";
   reason: string;
 }
 
 /** What to do with what is beside a directory, in this order. */
-export function decide({ target, staging, old }: Found): Action[] {
+export function decide({ target, staging, old, history }: Found): Action[] {
   const actions: Action[] = [];
   const add = (act: Action["act"], what: Action["what"], reason: string): unknown =>
     actions.push({ act, what, reason });
@@ -47,7 +50,9 @@ export function decide({ target, staging, old }: Found): Action[] {
   const invalid = "it failed validation";
   if (target === "invalid" && old === "whole") add("set aside", "target", invalid);
   if (old === "invalid") add("set aside", "old", invalid);
-  if (target === "whole" && old === "whole") add("trash", "old", "the version before a swap");
+  if (target === "whole" && old === "whole") {
+    add(history ? "archive" : "trash", "old", "the version before a swap");
+  }
   if (target !== "whole" && old === "whole") {
     const reason = target === "missing"
       ? "a swap ended between its two renames"

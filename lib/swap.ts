@@ -3,8 +3,8 @@
  * missing, or by two renames, between which it is.
  */
 
-import { Refusal } from "./errors.ts";
-import type { Os } from "./os/port.ts";
+import { type Outcome, Refusal } from "./errors.ts";
+import type { Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
@@ -18,6 +18,8 @@ export interface SwapPaths {
   live: string;
   staging: string;
   old: string;
+  /** Where versions are kept. */
+  history: string;
 }
 
 /** What exchanges have proved to do, by file system. */
@@ -27,7 +29,7 @@ const proven = new Map<number, boolean>();
  * Whether two directories in `dir` can be exchanged: tried once for each file system, and believed by
  * its effect, since one was seen that says it did and lost a file (docker/for-mac#7687).
  */
-export function* canExchange(os: Os, dir: string, dev: number): Steps<boolean> {
+function* canExchange(os: Os, dir: string, dev: number): Steps<boolean> {
   if (!(yield* os.canExchange())) return false;
   const known = proven.get(dev);
   if (known !== undefined) return known;
@@ -48,21 +50,65 @@ function* tryExchange(os: Os, scratch: string): Steps<boolean> {
 
 /** What a swap may use. */
 export interface SwapChoice {
-  /** Whether there is a live directory. */
-  exists: boolean;
   /** Whether an exchange has been proven to work here. */
   exchange: boolean;
   /** Whether two renames will do. */
   rename: boolean;
 }
 
+/** What a swap in `dir` may use, on the file system `dev`; what is demanded and can't be had is refused. */
+export function* chooseSwap(
+  os: Os,
+  dir: string,
+  dev: number,
+  wanted: "auto" | "exchange" | "rename",
+): Steps<SwapChoice> {
+  const exchange = wanted !== "rename" && (yield* canExchange(os, dir, dev));
+  if (wanted === "exchange" && !exchange) {
+    const why = "two directories can't be exchanged here: the file system has no such call, or " +
+      "the runtime's FFI is not permitted (--allow-ffi); allow two renames (swap: auto)";
+    throw new Refusal("ERR_UNSUPPORTED", dir, why);
+  }
+  return { exchange, rename: wanted !== "exchange" };
+}
+
+/**
+ * {@link swapIn}, after which `told` knows what stands, whether it fails or not: after an error only a
+ * look tells. `before` is the live directory, if there was one.
+ */
+export function* swapAndTell(
+  os: Os,
+  paths: SwapPaths,
+  choice: SwapChoice,
+  before: Stat | undefined,
+  told: (outcome: Outcome) => void,
+): Steps<Swap> {
+  const staged = yield* os.lstat(paths.staging);
+  try {
+    const swap = yield* swapIn(os, paths, choice, before !== undefined);
+    told("replaced");
+    return swap;
+  } catch (error) {
+    told("unknown");
+    const now = yield* look(os, paths.live);
+    if (now?.ino === staged.ino) told("replaced");
+    else if (now?.ino === before?.ino) told("unchanged");
+    throw error;
+  }
+}
+
 /**
  * Puts the staged directory in place. The previous version is at `staging` after an exchange, at `old`
  * after two renames.
  */
-export function* swapIn(os: Os, paths: SwapPaths, choice: SwapChoice): Steps<Swap> {
+function* swapIn(
+  os: Os,
+  paths: SwapPaths,
+  choice: SwapChoice,
+  exists: boolean,
+): Steps<Swap> {
   const { live, staging } = paths;
-  if (!choice.exists) {
+  if (!exists) {
     yield* os.rename(staging, live);
     return "create";
   }

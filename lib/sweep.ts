@@ -53,6 +53,7 @@ export interface CleanupReport {
 const LISTS = {
   "restore": "restored",
   "trash": "removed",
+  "archive": "kept",
   "set aside": "quarantined",
   "keep": "kept",
 } as const;
@@ -226,7 +227,9 @@ export class Sweep {
 
   #why({ act, reason }: Action, path: string, now: string | undefined): string {
     const error = this.#invalid.get(path);
-    const where = act === "set aside" && now !== undefined ? `; see ${JSON.stringify(now)}` : "";
+    const where = (act === "set aside" || act === "archive") && now !== undefined
+      ? `; see ${JSON.stringify(now)}`
+      : "";
     return reason + (error === undefined ? "" : ` (${error})`) + where;
   }
 
