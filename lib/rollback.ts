@@ -171,12 +171,13 @@ function inWords(error: unknown, operation: string, target: string, outcome: Out
   return describe(error, { operation, target, outcome, existed: true, path: target });
 }
 
-/** A rollback, as steps. */
+/** A rollback, as steps; a rehearsal does all but that. */
 export function* rollBack(
   os: Os,
   given: string,
   to: number | undefined,
   settings: RollbackSettings,
+  rehearsal: boolean = false,
 ): Steps<RollbackResult> {
   let outcome: Outcome = "unchanged";
   let held: HeldLock | undefined;
@@ -196,6 +197,11 @@ export function* rollBack(
     const staging = inside(paths.history, `${version}`);
     const { dev } = yield* os.lstat(staging);
     const choice = yield* chooseSwap(os, dir, dev, settings.swap);
+    if (rehearsal) {
+      const swap = before === undefined ? "create" : choice.exchange ? "exchange" : "rename";
+      const kept = before === undefined ? undefined : all.at(-1)! + 1;
+      return { path: given, version, kept, swap, durability: settings.durability, warnings };
+    }
     // It may have been written without a sync.
     if (settings.durability !== "none") yield* syncTree(os, staging, settings.signal);
     settings.signal?.throwIfAborted();

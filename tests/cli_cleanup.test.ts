@@ -1,6 +1,6 @@
-/** `untorn cleanup`, `status` and `remove`, as a user runs them. */
+/** `untorn cleanup`, `status`, `remove`, `history` and `rollback`, as a user runs them. */
 
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { lockSync } from "../mod.ts";
@@ -160,5 +160,35 @@ test(
     assertEquals((await untorn(["remove", join(dir, "sub")], dir, both)).code, 0);
     assertEquals((await untorn(["cleanup", dir], dir, both)).code, 0);
     assertEquals(readdirSync(dir).includes("a"), true);
+  }),
+);
+
+test(
+  "untorn persist --keep, history and rollback: there and back again",
+  inTemp(async (dir) => {
+    mkdirSync(join(dir, "src"));
+    const text = (): string => readFileSync(join(dir, "x/file"), "utf8");
+    for (const version of ["one", "two", "three"]) {
+      writeFileSync(join(dir, "src/file"), version);
+      const { code } = await untorn(["persist", "x", "--from", "src", "--keep", "5"], dir);
+      assertEquals(code, 0);
+    }
+    const listed = await untorn(["history", "x"], dir);
+    assertMatch(listed.stdout, /^1\t\d{4}-.*Z\t.*\.history-x\/1\n2\t.*\.history-x\/2\n$/);
+    const json = JSON.parse((await untorn(["history", "x", "--json"], dir)).stdout);
+    assertEquals(json.versions.map(({ version }: { version: number }) => version), [1, 2]);
+    const dry = await untorn(["rollback", "x", "--to", "1", "--dry-run", "-v"], dir);
+    assertMatch(dry.stderr, /would put version 1 in place of "x"; the version before is 3 now/);
+    assertEquals(text(), "three");
+    const { code, stdout } = await untorn(["rollback", "x", "--to", "1", "--json"], dir);
+    assertEquals([code, JSON.parse(stdout).kept, text()], [0, 3, "one"]);
+    await untorn(["rollback", "x"], dir);
+    assertEquals(text(), "three");
+    const wrong = await untorn(["rollback", "x", "--to", "9"], dir);
+    assertEquals(wrong.code, 1);
+    assertMatch(wrong.stderr, /cannot roll back "x": no version 9: there are 2, 4 \(ENOENT\)/);
+    assertEquals((await untorn(["rollback", "x", "--to", "no"], dir)).code, 2);
+    assertEquals((await untorn(["persist", "x", "--from", "src", "--keep", "-1"], dir)).code, 2);
+    assertMatch((await untorn(["history", "src"], dir)).stderr, /no version of "src" was kept/);
   }),
 );

@@ -125,6 +125,12 @@ export function octal(text: string): number {
   throw new UsageError(`--mode must be octal digits such as 600, not "${text}"`);
 }
 
+/** A number from the command line. */
+export function wholeNumber(option: string, text: string, least: number = 1): number {
+  if (/^\d{1,15}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new UsageError(`--${option} must be a number from ${least} on, not "${text}"`);
+}
+
 /** Seconds from the command line, in ms. */
 export function seconds(option: string, text: string): number {
   if (/^(\d+(\.\d+)?|Infinity)$/.test(text)) return Number(text) * 1000;

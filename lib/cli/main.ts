@@ -7,13 +7,23 @@ import { UntornError } from "../errors.ts";
 import { type Command, type Context, UsageError } from "./command.ts";
 import { cleanup, status } from "./cleanup.ts";
 import { currentHost, type EndSignal, type Host } from "./host.ts";
+import { history, rollback } from "./history.ts";
 import { lock } from "./lock.ts";
 import { persist } from "./persist.ts";
 import { remove } from "./remove.ts";
 import { VERSION } from "./version.ts";
 import { write } from "./write.ts";
 
-const COMMANDS: readonly Command[] = [write, persist, cleanup, status, remove, lock];
+const COMMANDS: readonly Command[] = [
+  write,
+  persist,
+  cleanup,
+  status,
+  remove,
+  history,
+  rollback,
+  lock,
+];
 
 /** Runs the command that the process was called with, and ends the process. */
 export async function main(): Promise<void> {

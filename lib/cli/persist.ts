@@ -26,6 +26,7 @@ import {
   seconds,
   splitCommand,
   UsageError,
+  wholeNumber,
 } from "./command.ts";
 
 /** The command. */
@@ -46,6 +47,7 @@ Options:
   --swap HOW            auto: by exchange where that can be had (default)
                         exchange: DIR is never missing; else fail
                         rename: by two renames
+  --keep N              keep N previous versions (see untorn rollback)
   --mode MODE           permission bits of DIR itself, in octal
   --durability LEVEL    full: the new version survives a power cut (default)
                         file: after a power cut, the old or the new, whole
@@ -67,6 +69,7 @@ const OPTIONS = {
   "no-carry-over": { type: "boolean" },
   "write-once": { type: "string", multiple: true },
   "swap": { type: "string" },
+  "keep": { type: "string" },
   "mode": { type: "string" },
   "durability": { type: "string" },
   "no-lock": { type: "boolean" },
@@ -91,6 +94,7 @@ async function runPersist(args: string[], context: Context): Promise<number> {
       carryOver: values["no-carry-over"] !== true,
       writeOnce: values["write-once"],
       swap: values.swap as DirOptions["swap"],
+      keep: values.keep === undefined ? undefined : wholeNumber("keep", values.keep, 0),
       mode: values.mode === undefined ? undefined : octal(values.mode),
       durability: values.durability as Durability | undefined,
       lock: values["no-lock"] !== true,

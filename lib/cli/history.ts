@@ -1,0 +1,129 @@
+/** `untorn history` and `untorn rollback`: versions that were kept, and the way back to one. */
+
+import { type RollbackOptions, rollbackSettings } from "../dir_options.ts";
+import type { Durability } from "../options.ts";
+import { systemCalls } from "../os/mod.ts";
+import { toPath } from "../paths.ts";
+import { listVersions, rollBack } from "../rollback.ts";
+import { runAsync } from "../steps.ts";
+import {
+  asUsage,
+  type Command,
+  COMMON,
+  COMMON_HELP,
+  type Context,
+  onlyArgument,
+  parseArgs,
+  requirePermission,
+  seconds,
+  wholeNumber,
+} from "./command.ts";
+
+/** The command that lists. */
+export const history: Command = {
+  name: "history",
+  summary: "the versions of a directory that were kept",
+  help: `Usage: untorn history DIR [OPTIONS]
+
+Lists the versions that "untorn persist --keep N" has kept, the latest last: the
+number, when it was replaced, and the path.
+
+Options:
+${COMMON_HELP}
+
+Example:
+  untorn history public
+`,
+  run: runHistory,
+};
+
+/** The command that goes back. */
+export const rollback: Command = {
+  name: "rollback",
+  summary: "a version that was kept comes back, in one step",
+  help: `Usage: untorn rollback DIR [OPTIONS]
+
+Puts a version that was kept in the place of DIR; what was there is kept as the
+latest version, so that a rollback can be rolled back.
+
+Options:
+  --to NUMBER           which version (default: the latest; see untorn history)
+  --swap HOW            auto (default), exchange or rename, as for persist
+  --durability LEVEL    full (default), file or none, as for persist
+  --no-lock             do not keep others out who persist to DIR
+  --wait SECONDS        how long to wait for the lock (default: 10)
+  --dry-run             only say which version it would be
+${COMMON_HELP}
+
+Example:
+  untorn rollback public --to 3
+`,
+  run: runRollback,
+};
+
+async function runHistory(args: string[], context: Context): Promise<number> {
+  const { host } = context;
+  const { values, positionals } = parseArgs({ args, options: COMMON, allowPositionals: true });
+  const dir = onlyArgument("DIR", positionals);
+  const target = asUsage(() => toPath(dir));
+  const why = "versions are kept beside the directory";
+  requirePermission("list the versions of", target, context, { kinds: ["read"], why });
+  const versions = await runAsync(listVersions(systemCalls().async, target));
+  if (values.json) {
+    await host.print("stdout", JSON.stringify({ path: dir, versions }) + "\n");
+    return 0;
+  }
+  for (const { version, path, replaced } of versions) {
+    await host.print("stdout", `${version}\t${replaced.toISOString()}\t${path}\n`);
+  }
+  if (versions.length === 0 && values.quiet !== true) {
+    await host.print("stderr", `untorn: no version of ${JSON.stringify(dir)} was kept\n`);
+  }
+  return 0;
+}
+
+const OPTIONS = {
+  ...COMMON,
+  "to": { type: "string" },
+  "swap": { type: "string" },
+  "durability": { type: "string" },
+  "no-lock": { type: "boolean" },
+  "wait": { type: "string" },
+  "dry-run": { type: "boolean" },
+} as const;
+
+async function runRollback(args: string[], context: Context): Promise<number> {
+  const { host, signal } = context;
+  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+  const dir = onlyArgument("DIR", positionals);
+  const target = asUsage(() => toPath(dir));
+  const to = values.to === undefined ? undefined : wholeNumber("to", values.to);
+  const settings = asUsage(() =>
+    rollbackSettings({
+      swap: values.swap as RollbackOptions["swap"],
+      durability: values.durability as Durability | undefined,
+      lock: values["no-lock"] !== true,
+      wait: values.wait === undefined ? undefined : seconds("wait", values.wait),
+      signal,
+    })
+  );
+  requirePermission("roll back", target, context, {
+    why: "versions are kept beside the directory",
+  });
+  const dryRun = values["dry-run"] === true;
+  const result = await runAsync(
+    rollBack(systemCalls().async, target, to, settings, dryRun),
+  );
+  for (const warning of result.warnings) {
+    await host.print("stderr", `untorn: warning: ${warning}\n`);
+  }
+  if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
+  else if (values.verbose) {
+    const { version, kept } = result;
+    const did = dryRun ? "would put" : "put";
+    const before = kept === undefined ? "" : `; the version before is ${kept} now`;
+    const text = `untorn: ${did} version ${version} in place of ${JSON.stringify(dir)}${before}\n`;
+    await host.print("stderr", text);
+  }
+  return 0;
+}
