@@ -1,4 +1,4 @@
-#!/usr/bin/env -S deno run --no-prompt --allow-read --allow-write
+#!/usr/bin/env -S deno run --no-prompt --allow-read --allow-write --allow-env=HOME
 
 /**
  * The command `untorn`: run by URL or path with path-scoped permissions, or compiled to one binary.

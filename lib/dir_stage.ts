@@ -40,6 +40,7 @@ export class DirStage {
   #staged = false;
   #handedOut = false;
   #choice: SwapChoice | undefined;
+  #warnings: string[] = [];
   #outcome: Outcome = "unchanged";
   #entries: EntryWriter | undefined;
 
@@ -70,7 +71,7 @@ export class DirStage {
       throw new Refusal("EEXIST", path, why);
     }
     // First: a writer that deletes what it finds is how the last good version gets lost.
-    yield* recoverDir(os, dir, name, this.#paths);
+    this.#warnings = yield* recoverDir(os, dir, name, this.#paths);
     // Whoever had the lock before may have put something else there; a link is not followed again.
     this.#target = { ...this.#target!, stat: yield* look(os, this.#paths.live) };
     const { stat } = this.#target;
@@ -123,7 +124,7 @@ export class DirStage {
         carried: carry.carried,
         rescued: [],
         durability: full ? durability : "file",
-        warnings: [],
+        warnings: this.#warnings,
       };
       const previous = swap === "exchange" ? staging : this.#paths!.old;
       if (swap !== "create") yield* this.#dispose(previous, carry, result);

@@ -7,6 +7,7 @@
 import type { CleanupSettings } from "./cleanup_options.ts";
 import { lookAtLock } from "./lock.ts";
 import { isShortened, recognise, type Sibling, siblingName } from "./names.ts";
+import { OsError } from "./os/errno.ts";
 import type { Entry, Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
@@ -83,6 +84,17 @@ export function* findLeftovers(
   };
 }
 
+/** Whose lock a file is; nothing if it can't be read. */
+function* targetOf(os: Os, lock: string): Steps<string | undefined> {
+  try {
+    return (yield* lookAtLock(os, lock)).target;
+  } catch (error) {
+    // Then what is beside it is kept, and the report says so.
+    if (error instanceof OsError) return undefined;
+    throw error;
+  }
+}
+
 function* nameTargets(
   os: Os,
   dir: string,
@@ -98,7 +110,7 @@ function* nameTargets(
     for (const sibling of siblings) {
       if (!shortened.includes(sibling)) candidates.add(sibling.target);
       else if (sibling.kind === "lock") {
-        const { target } = yield* lookAtLock(os, inside(dir, sibling.name));
+        const target = yield* targetOf(os, inside(dir, sibling.name));
         if (target !== undefined) candidates.add(target);
       }
     }

@@ -85,7 +85,10 @@ function* tryLock(
       return "gone";
     }
     const own = JSON.stringify({ untorn: 1, target: name, pid: processId() }) + "\n";
-    yield* writeFully(os, handle, new TextEncoder().encode(own));
+    const error = yield* caught(writeFully(os, handle, new TextEncoder().encode(own)));
+    // On a full disk it is taken without its line: to remove something must be possible there.
+    const isFull = error?.code === "ENOSPC" || error?.code === "EDQUOT";
+    if (error !== undefined && !(isFull && (yield* os.fstat(handle)).size === 0)) throw error;
     keep = true;
     return { handle };
   } catch (error) {

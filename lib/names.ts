@@ -56,6 +56,8 @@ export function recognise(name: string, of: "file" | "directory"): Recognised | 
   if (!name.startsWith(".")) return undefined;
   for (const [pattern, kind, its] of PATTERNS) {
     const target = its === of ? pattern.exec(name)?.[1] : undefined;
+    // No operation takes these for a target.
+    if (target === "." || target === "..") return undefined;
     if (target !== undefined) return { kind, target };
   }
   return undefined;

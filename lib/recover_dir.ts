@@ -73,9 +73,21 @@ export function* perform(
   return to;
 }
 
-/** Finishes or undoes what a crash left beside a directory. */
-export function* recoverDir(os: Os, dir: string, name: string, paths: SwapPaths): Steps<void> {
+/** Finishes or undoes what a crash left beside a directory; returns what its user should know of it. */
+export function* recoverDir(
+  os: Os,
+  dir: string,
+  name: string,
+  paths: SwapPaths,
+): Steps<string[]> {
+  const warnings: string[] = [];
   // Without a `validate`, every version is trusted.
   const found = yield* findVersions(os, paths, () => settle(true));
-  for (const action of decide(found)) yield* perform(os, { dir, name }, paths, action);
+  for (const action of decide(found)) {
+    const now = yield* perform(os, { dir, name }, paths, action);
+    if (action.act !== "set aside") continue;
+    const of = JSON.stringify(action.what === "target" ? paths.live : paths[action.what]);
+    warnings.push(`${of} was set aside (${action.reason}): see ${JSON.stringify(now)}`);
+  }
+  return warnings;
 }

@@ -4,8 +4,10 @@
  * | X       | `.staging-X` | `.old-X` | how it arises                     | what is done               |
  * | ------- | ------------ | -------- | --------------------------------- | -------------------------- |
  * | any     | there        | –        | while staging; after an exchange  | trash staging              |
- * | there   | any          | there    | after a swap of two renames       | trash old (and staging);   |
- * |         |              |          | the same, versions are kept       | old to the history         |
+ * | there   | –            | there    | after a swap of two renames       | trash old; versions are    |
+ * |         |              |          |                                   | kept: old to the history   |
+ * | there   | there        | there    | between those renames, and since  | X aside, old back, staging |
+ * |         |              |          | then somebody made another X      | trashed                    |
  * | missing | any          | there    | between those renames             | old back, staging trashed  |
  * | invalid | any          | valid    | a power cut, nothing synced       | X aside, old back          |
  * | invalid | any          | none     | the same, exchanged               | staging aside, X stays     |
@@ -48,6 +50,12 @@ export function decide({ target, staging, old, history }: Found): Action[] {
     return actions;
   }
   const invalid = "it failed validation";
+  // A swap that came to its end has no staging directory any more.
+  const impostor = target === "whole" && staging && old === "whole";
+  if (impostor) {
+    add("set aside", "target", "it was made while its version before stood aside");
+    target = "missing";
+  }
   if (target === "invalid" && old === "whole") add("set aside", "target", invalid);
   if (old === "invalid") add("set aside", "old", invalid);
   if (target === "whole" && old === "whole") {

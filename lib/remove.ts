@@ -6,8 +6,8 @@
 import { type RemoveOptions, type RemoveSettings, removeSettings } from "./dir_options.ts";
 import { trySync } from "./comparison.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
-import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
-import { newToken, trashName } from "./names.ts";
+import { acquireLock, type HeldLock, lookAtLock, releaseLock } from "./lock.ts";
+import { newToken, siblingName, trashName } from "./names.ts";
 import type { Durability } from "./options.ts";
 import { caught, OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
@@ -16,7 +16,7 @@ import { inside, split, toPath, withoutSlash } from "./paths.ts";
 import { findVersions, recoverDir, swapPaths } from "./recover_dir.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { look } from "./target.ts";
-import { type Claim, claim, removeAll, unclaim } from "./trash.ts";
+import { type Claim, claim, refuseMounts, removeAll, unclaim } from "./trash.ts";
 
 /** What a removal has done. */
 export interface RemoveResult {
@@ -126,7 +126,9 @@ class Removal {
       }
       const held = lock ? yield* acquireLock(os, dir, name, this.#settings) : undefined;
       try {
-        yield* recoverDir(os, dir, name, paths);
+        if (held?.handle !== undefined || !(yield* this.#mayBeLive(dir, name))) {
+          this.#result.warnings.push(...yield* recoverDir(os, dir, name, paths));
+        }
         stat = yield* look(os, path);
         if (stat !== undefined) yield* this.#removeNow(dir, stat);
       } finally {
@@ -135,6 +137,12 @@ class Removal {
     } else yield* this.#removeNow(dir, stat);
     if (stat === undefined && mustExist) throw new OsError("ENOENT", "lstat", path);
     return this.#result;
+  }
+
+  /** Without the lock, what a live process stages must not be taken for a leftover. */
+  *#mayBeLive(dir: string, name: string): Steps<boolean> {
+    const { state } = yield* lookAtLock(this.#os, inside(dir, siblingName("lock", name)));
+    return state === "held" || state === "unknown";
   }
 
   *#removeNow(dir: string, stat: Stat): Steps<void> {
@@ -147,7 +155,10 @@ class Removal {
     const above = durability === "none" ? undefined : yield* os.openDir(dir);
     let claimed: Claim | undefined;
     try {
-      if (isDir) claimed = yield* claim(os, path);
+      if (isDir) {
+        yield* refuseMounts(os, path);
+        claimed = yield* claim(os, path);
+      }
       signal?.throwIfAborted();
       yield* this.#step(isDir ? os.rename(path, aside) : os.unlink(path), stat);
       this.#result.removed = true;

@@ -187,7 +187,7 @@ export function* rollBack(
     const { dir, name, path } = yield* find(os, given);
     const paths = { ...swapPaths(dir, name), live: path };
     if (settings.lock) held = yield* acquireLock(os, dir, name, settings);
-    yield* recoverDir(os, dir, name, paths);
+    warnings.push(...yield* recoverDir(os, dir, name, paths));
     const all = yield* versionsIn(os, paths.history);
     const version = chooseVersion(given, all, to);
     const before = yield* look(os, path);

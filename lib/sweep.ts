@@ -19,7 +19,7 @@ import { type Action, decide, isOld } from "./recovery.ts";
 import { settle, type Steps } from "./steps.ts";
 import type { SwapPaths } from "./swap.ts";
 import { look } from "./target.ts";
-import { claim, removeAll, unclaim } from "./trash.ts";
+import { claim, trashClaimed, unclaim } from "./trash.ts";
 
 /** Something that a crash left, and what became of it. */
 export interface CleanupItem {
@@ -90,13 +90,8 @@ export class Sweep {
     for (let directories = 1; left.length > 0; directories++) {
       signal?.throwIfAborted();
       const dir = left.pop()!;
-      let entries: Entry[] = [];
-      try {
-        entries = yield* this.#os.readdir(dir);
-      } catch (error) {
-        if (dir === root) throw error;
-        this.#fail(error, dir);
-      }
+      const restored = this.report.restored.length;
+      const entries = dir === root ? yield* this.#os.readdir(dir) : yield* this.#list(dir);
       const { subdirs, ...leftovers } = yield* findLeftovers(
         this.#os,
         dir,
@@ -105,9 +100,28 @@ export class Sweep {
       );
       yield* this.#directory(dir, leftovers);
       onProgress?.({ directories, path: dir });
-      if (recursive) left.push(...subdirs.reverse());
+      if (!recursive) continue;
+      left.push(...subdirs.reverse());
+      if (this.#acts) {
+        left.push(...this.report.restored.slice(restored).map(({ target }) => target!));
+      }
     }
     return this.report;
+  }
+
+  /** The entries of a directory below the root; none if it can't be listed, which is reported. */
+  *#list(dir: string): Steps<Entry[]> {
+    try {
+      // Another process may have put a link in its place.
+      if ((yield* this.#os.lstat(dir)).kind !== "directory") return [];
+      return yield* this.#os.readdir(dir);
+    } catch (error) {
+      const isGone = error instanceof OsError && error.code === "ENOENT";
+      // A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found.
+      if (!isGone || !dir.includes("\ufffd")) this.#fail(error, dir);
+      else this.#note("failed", dir, undefined, "its name is not UTF-8; rename it");
+      return [];
+    }
   }
 
   *#directory(dir: string, leftovers: Omit<Leftovers, "subdirs">): Steps<void> {
@@ -121,7 +135,7 @@ export class Sweep {
       yield* this.#attempt(inside(dir, name), this.#stagedFile(dir, name, target));
     }
     for (const name of leftovers.trash) {
-      yield* this.#attempt(inside(dir, name), this.#trash(inside(dir, name)));
+      yield* this.#attempt(inside(dir, name), this.#trash(dir, inside(dir, name)));
     }
     for (const { name, target, reason } of leftovers.kept) {
       this.#note("kept", inside(dir, name), target && inside(dir, target), reason);
@@ -171,9 +185,10 @@ export class Sweep {
       for (const path of there) this.#note("kept", path, paths.live, hands, lock.claims);
       return;
     }
-    if (this.#acts) yield* this.#underLock(dir, name, lock, paths);
-    else yield* this.#versions(dir, name, lock, paths);
-    if (lock.state !== "free") return;
+    const isClean = this.#acts
+      ? yield* this.#underLock(dir, name, lock, paths)
+      : yield* this.#versions(dir, name, lock, paths);
+    if (lock.state !== "free" || !isClean) return;
     const reason = lock.claims ? `its holder, ${lock.holder}, has ended` : "nobody holds it";
     this.#note("removed", lockPath, paths.live, reason, lock.claims);
   }
@@ -201,28 +216,30 @@ export class Sweep {
     return found;
   }
 
-  *#underLock(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<void> {
+  *#underLock(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<boolean> {
     const os = this.#os;
     const held = yield* acquireLock(os, dir, name, { wait: 0, signal: this.#settings.signal });
-    let done = false;
+    let isClean = false;
     try {
-      yield* this.#versions(dir, name, lock, paths);
-      done = true;
+      return isClean = yield* this.#versions(dir, name, lock, paths);
     } finally {
-      // What stays is still claimed.
-      if (done) yield* releaseLock(os, held);
+      // What stays is still claimed, if it was.
+      if (isClean || !lock.claims) yield* releaseLock(os, held);
       else if (held.handle !== undefined) yield* os.close(held.handle);
     }
   }
 
-  /** Decides on the versions of a directory, and acts. */
-  *#versions(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<void> {
+  /** Decides on the versions of a directory, and acts; whether nothing of a crash is beside it then. */
+  *#versions(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<boolean> {
+    let isClean = true;
     const found = yield* findVersions(this.#os, paths, (path) => this.#isValid(path));
     for (const action of decide(found)) {
       const path = action.what === "target" ? paths.live : paths[action.what];
       const now = this.#acts ? yield* perform(this.#os, { dir, name }, paths, action) : undefined;
       this.#note(LISTS[action.act], path, paths.live, this.#why(action, path, now), lock.claims);
+      if (action.act === "keep" && action.what !== "target") isClean = false;
     }
+    return isClean;
   }
 
   #why({ act, reason }: Action, path: string, now: string | undefined): string {
@@ -274,7 +291,7 @@ export class Sweep {
     this.#note("removed", path, target, reason, claimed);
   }
 
-  *#trash(path: string): Steps<void> {
+  *#trash(dir: string, path: string): Steps<void> {
     const os = this.#os;
     const stat = yield* look(os, path);
     if (stat?.kind !== "directory") return;
@@ -284,7 +301,8 @@ export class Sweep {
     if (claimed === undefined) return keep("another process is deleting it");
     try {
       if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
-      if (this.#acts) yield* removeAll(os, path);
+      // By a rename first: a mount point can't be renamed.
+      if (this.#acts) yield* trashClaimed(os, dir, path);
     } finally {
       yield* unclaim(os, claimed);
     }

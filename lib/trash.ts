@@ -4,9 +4,10 @@
  * so that others who clean up leave it alone.
  */
 
+import { Refusal } from "./errors.ts";
 import { newToken, trashName } from "./names.ts";
 import { caught, OsError } from "./os/errno.ts";
-import { type Handle, type Os, sameFile } from "./os/port.ts";
+import { type Entry, type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
@@ -43,14 +44,19 @@ export function* unclaim(os: Os, claimed: Claim | undefined): Steps<void> {
 
 /** Renames a tree to trash in `dir`, and deletes it. */
 export function* trash(os: Os, dir: string, path: string): Steps<void> {
-  const name = inside(dir, trashName(newToken()));
   const claimed = yield* claim(os, path);
   try {
-    yield* os.rename(path, name);
-    yield* removeAll(os, name);
+    yield* trashClaimed(os, dir, path);
   } finally {
     yield* unclaim(os, claimed);
   }
+}
+
+/** The same for a tree that has the mark already. */
+export function* trashClaimed(os: Os, dir: string, path: string): Steps<void> {
+  const name = inside(dir, trashName(newToken()));
+  yield* os.rename(path, name);
+  yield* removeAll(os, name);
 }
 
 /** Makes an empty directory with a trash name, and gives it to `use`; then it is removed. */
@@ -93,11 +99,39 @@ function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
 
 /** Deletes a tree, with directories in it that may not be changed before they are made so. */
 export function* removeAll(os: Os, path: string): Steps<void> {
+  yield* refuseMounts(os, path);
   const error = yield* caught(os.removeTree(path));
   if (error === undefined) return;
   if (error.code !== "EACCES") throw error;
   yield* makeTreeWritable(os, path);
   yield* os.removeTree(path);
+}
+
+/**
+ * Refuses a tree in which another file system is mounted, whose files are no part of it. One that is
+ * mounted from the same file system (a bind mount) can't be told from a directory.
+ */
+export function* refuseMounts(os: Os, path: string): Steps<void> {
+  const { dev } = yield* os.lstat(path);
+  for (const left = [path]; left.length > 0;) {
+    const dir = left.pop()!;
+    const there = yield* look(os, dir);
+    if (there === undefined) continue;
+    if (there.dev !== dev) {
+      const why = `${
+        JSON.stringify(dir)
+      } is a mount point, which is not emptied; unmount it (EXDEV)`;
+      throw new Refusal("EXDEV", dir, why);
+    }
+    let entries: Entry[] = [];
+    try {
+      entries = yield* os.readdir(dir);
+    } catch (error) {
+      // What can't be looked into fails the deletion itself, or is let in for it.
+      if (!(error instanceof OsError && error.code === "EACCES")) throw error;
+    }
+    for (const { name, kind } of entries) if (kind === "directory") left.push(inside(dir, name));
+  }
 }
 
 function* makeTreeWritable(os: Os, path: string): Steps<void> {

@@ -4,12 +4,16 @@ import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { cleanUp } from "../lib/cleanup.ts";
@@ -17,10 +21,13 @@ import { cleanupSettings } from "../lib/cleanup_options.ts";
 import { syncSource } from "../lib/content.ts";
 import { dirSettings } from "../lib/dir_options.ts";
 import { OsError } from "../lib/os/errno.ts";
+import { siblingName } from "../lib/names.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import { persist } from "../lib/persist_dir.ts";
 import { runSync } from "../lib/steps.ts";
 import {
+  atomicRemoveSync,
+  atomicWriteSync,
   cleanup,
   type CleanupOptions,
   type CleanupReport,
@@ -29,6 +36,7 @@ import {
   inspectSync,
   lockSync,
   persistDirSync,
+  UntornError,
 } from "../mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
 import { killAfter, watched } from "./helpers/ports.ts";
@@ -145,7 +153,13 @@ function plant(root: string, { name, target, staging, old, lock }: State): Dispo
 function expected({ name, target, staging, old, lock }: State): Record<string, string> {
   const leftAlone = lock === "live" || lock === "a user's";
   const there: Record<string, string> = {};
-  if (target === "complete") there[name] = "present";
+  // A swap that came to its end has no staging directory: this one was cut off, and X made since then.
+  const impostor = target === "complete" && old === "complete" &&
+    (staging === "partial" || staging === "complete");
+  if (impostor && !leftAlone) {
+    there[name] = "before";
+    there[`.corrupt-${name}`] = "present";
+  } else if (target === "complete") there[name] = "present";
   else if (old === "complete" && !leftAlone) there[name] = "before";
   if (staging === "a file") there[`.staging-${name}`] = "a file";
   if (old === "a file") there[`.old-${name}`] = "a file";
@@ -161,9 +175,10 @@ function expected({ name, target, staging, old, lock }: State): Record<string, s
 function found(root: string, name: string): Record<string, string> {
   const there: Record<string, string> = {};
   for (const entry of readdirSync(root, { withFileTypes: true })) {
-    if (entry.name !== name && !entry.name.endsWith(`-${name}`)) continue;
+    const known = entry.name.replace(/^(\.corrupt-.+)-[0-9a-f]{12}$/, "$1");
+    if (known !== name && !known.endsWith(`-${name}`)) continue;
     const version = join(root, entry.name, "version");
-    there[entry.name] = entry.isFile()
+    there[known] = entry.isFile()
       ? "a file"
       : existsSync(version)
       ? readFileSync(version, "utf8")
@@ -205,7 +220,9 @@ for (const { form, clean, look } of forms) {
         const again = await clean(root);
         const { kept, ...rest } = again;
         assertEquals(Object.values(rest).flat(), [], "the second cleanup found something");
-        assertEquals(kept, report.kept);
+        const setAside = ({ path }: { path: string }): boolean => path.includes("/.corrupt-");
+        assertEquals(kept.filter((item) => !setAside(item)), report.kept);
+        assertEquals(kept.filter(setAside).length, report.quarantined.length);
         // Times of the root itself may change: locks were taken.
         const lines = (text: string): string[] =>
           text.split("\n").filter((line) => line[0] !== " ");
@@ -233,7 +250,7 @@ for (const { form, clean, look } of forms) {
         ["none", true, "none", ""],
         ["good", true, "none", "X=good"],
         ["good", false, "good", "X=good"],
-        ["good", true, "good", "X=good"],
+        ["good", true, "good", "X=good corrupt=good"],
         ["good", false, "bad", "X=good corrupt=bad"],
         ["good", true, "bad", "X=good corrupt=bad"],
         ["bad", true, "none", "X=bad corrupt=staged"],
@@ -359,7 +376,7 @@ for (const { form, clean, look } of forms) {
         },
       });
       assertEquals(restored.map(({ target }) => target), [join(root, "a/b/x")]);
-      assertEquals(seen, [root, join(root, "a"), join(root, "a/b")]);
+      assertEquals(seen, ["", "/a", "/a/b", "/a/b/x"].map((path) => root + path));
       assertEquals(kept.map(({ path }) => path), [join(root, ".corrupt-a-0123456789ab")]);
       assertEquals(readdirSync(outside), [".old-x"]);
     }),
@@ -408,6 +425,7 @@ test(
   "a failure at one target is reported, and stops no other",
   inTemp((root) => {
     for (const name of ["a", "b", "c"]) makeDir(join(root, `.old-${name}`), name);
+    deadLock(join(root, ".lock-b"), "b");
     makeDir(join(root, "sub"));
     makeDir(join(root, "sub/.staging-d"));
     const os = watched(systemCalls().sync, ({ name, args }) => {
@@ -484,6 +502,173 @@ test(
     }
   }),
 );
+
+test(
+  "a directory that was made while its version before stood aside does not replace that",
+  inTemp((root) => {
+    for (const name of ["X", "Y"]) {
+      makeDir(join(root, `.old-${name}`), "precious");
+      makeDir(join(root, `.staging-${name}`), "half");
+      // As `mkdir -p` of a program that starts again, or a write into it.
+      atomicWriteSync(join(root, name, "started"), "now");
+    }
+    cleanupSync(root);
+    const { warnings } = persistDirSync(join(root, "Y"), { more: "1" });
+    for (const name of ["X", "Y"]) {
+      assertEquals(readFileSync(join(root, name, "version"), "utf8"), "precious");
+      const aside = readdirSync(root).find((entry) => entry.startsWith(`.corrupt-${name}`))!;
+      assertEquals(readdirSync(join(root, aside)), ["started"]);
+    }
+    // Y was cleaned up with X; the persist of another tells it itself.
+    makeDir(join(root, ".old-Z"), "precious");
+    makeDir(join(root, ".staging-Z"), "half");
+    makeDir(join(root, "Z"), "made");
+    const second = persistDirSync(join(root, "Z"), { more: "1" });
+    assertEquals([warnings.length, second.warnings.length], [0, 1]);
+    assert(second.warnings[0]!.includes("was set aside"), second.warnings[0]);
+  }),
+);
+
+test(
+  "no name means the root itself or the directory above it",
+  inTemp((dir) => {
+    const root = join(dir, "root");
+    mkdirSync(root);
+    for (const name of [".old-.", ".old-..", ".staging-..", ".staging-."]) {
+      makeDir(join(root, name), "a user's");
+    }
+    writeFileSync(join(root, ".lock-.."), "");
+    const before = snapshot(dir);
+    const asked: string[] = [];
+    const validate = (path: string): boolean => asked.push(path) > 0;
+    cleanupSync(root, { validate, minAge: 0 });
+    assertEquals([asked, snapshot(dir)], [[], before]);
+  }),
+);
+
+test(
+  "on a full disk, cleaning up works without a line in the lock file",
+  inTemp((root) => {
+    makeDir(join(root, ".staging-X"), "large");
+    const os = watched(systemCalls().sync, ({ name }) => {
+      if (name === "write") throw new OsError("ENOSPC", name);
+    });
+    const { removed, failed } = runSync(cleanUp(os, root, cleanupSettings({}), true));
+    assertEquals([removed.length, failed, readdirSync(root)], [1, [], []]);
+  }),
+);
+
+test(
+  "a directory that becomes a link meanwhile is not gone into",
+  inTemp((dir) => {
+    for (const path of ["root/a", "outside/.staging-z"]) {
+      mkdirSync(join(dir, path), { recursive: true });
+    }
+    const root = join(dir, "root");
+    cleanupSync(root, {
+      recursive: true,
+      onProgress: ({ path }) => {
+        if (path !== root) return;
+        rmdirSync(join(root, "a"));
+        symlinkSync("../outside", join(root, "a"));
+      },
+    });
+    assertEquals(readdirSync(join(dir, "outside")), [".staging-z"]);
+  }),
+);
+
+test(
+  "a lock file that can't be read hinders nothing else",
+  inTemp((root) => {
+    const long = siblingName("lock", "L".repeat(250));
+    writeFileSync(join(root, long), "");
+    makeDir(join(root, ".staging-ok"));
+    const os = watched(systemCalls().sync, ({ name, args }) => {
+      if (name === "open" && String(args[0]).endsWith(long)) {
+        throw new OsError("EACCES", name, long);
+      }
+    });
+    const report = runSync(cleanUp(os, root, cleanupSettings({}), true));
+    assertEquals([report.removed.length, report.kept.length, readdirSync(root)], [1, 1, [long]]);
+  }),
+);
+
+test(
+  "a cleanup that fails claims nothing that was not claimed before",
+  inTemp((root) => {
+    makeDir(join(root, ".old-x"), "x");
+    const later = () => Promise.resolve(true);
+    assertThrows(() => cleanupSync(root, { validate: later }), TypeError);
+    assertEquals(readdirSync(root), [".old-x"]);
+  }),
+);
+
+test(
+  "a claimed leftover that is kept keeps its claim",
+  inTemp((root) => {
+    makeDir(join(root, ".staging-x"));
+    writeFileSync(join(root, "x"), "a file");
+    deadLock(join(root, ".lock-x"), "x");
+    for (let i = 0; i < 2; i++) {
+      const { kept, removed } = cleanupSync(root);
+      assertEquals([kept.map(({ claimed }) => claimed), removed], [[true], []]);
+    }
+    assertEquals(readdirSync(root).sort(), [".lock-x", ".staging-x", "x"]);
+  }),
+);
+
+test(
+  "recursive goes into what was restored, too, and reports a name that it can't go into",
+  inTemp((root) => {
+    mkdirSync(join(root, ".old-x/.staging-y"), { recursive: true });
+    assertEquals(spawnSync("sh", ["-c", 'mkdir "$1/$(printf "sub\\376")"', "sh", root]).status, 0);
+    const { removed, failed } = cleanupSync(root, { recursive: true });
+    assertEquals(removed.map(({ path }) => path), [join(root, "x/.staging-y")]);
+    assertEquals(failed.map(({ reason }) => reason), ["its name is not UTF-8; rename it"]);
+  }),
+);
+
+test(
+  "a file system that is mounted in what is removed is not emptied",
+  { skip: canMount() ? false : "no file system can be mounted here" },
+  inTemp((root) => {
+    for (const path of [".trash-0123456789ab", ".staging-q/m", "X/m"]) {
+      const at = join(root, path);
+      mkdirSync(at, { recursive: true });
+      assertEquals(spawnSync("mount", ["-t", "tmpfs", "none", at]).status, 0);
+      try {
+        writeFileSync(join(at, "file"), "text");
+        const { failed } = cleanupSync(root);
+        assertEquals(failed.length, path.startsWith(".") ? 1 : 0);
+        const error = path.startsWith(".") ? undefined : assertThrows(
+          () => atomicRemoveSync(join(root, "X")),
+          UntornError,
+          "mount point",
+        );
+        assertEquals(error?.outcome, path.startsWith(".") ? undefined : "unchanged");
+        const found = spawnSync("find", [root, "-name", "file"], { encoding: "utf8" }).stdout;
+        assertEquals(found.trim().split("\n").length, 1);
+        assert(found.includes("/file"), "the file is gone");
+      } finally {
+        const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
+        for (const line of mounts.filter((line) => line.includes(root))) {
+          spawnSync("umount", [line.split(" ")[1]!]);
+        }
+      }
+    }
+  }),
+);
+
+/** Whether this process may mount something, tried on a directory of its own. */
+function canMount(): boolean {
+  const dir = mkdtempSync(join(tmpdir(), "untorn-"));
+  try {
+    if (spawnSync("mount", ["-t", "tmpfs", "none", dir]).status !== 0) return false;
+    return spawnSync("umount", [dir]).status === 0;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
 
 test("options are checked before anything is touched", () => {
   assertThrows(() => cleanupSync(".", { validate: 1 as never }), TypeError, "validate");

@@ -87,7 +87,10 @@ for (const [form, removes] of forms) {
       try {
         const error = await assertRejects(() => removes(join(dir, "X"), { wait: 0 }), UntornError);
         assertEquals([error.code, existsSync(join(dir, "X/a"))], ["ERR_LOCKED", true]);
+        // A live persist's staging directory is none of a removal that does not lock.
+        mkdirSync(join(dir, ".staging-X"));
         assertEquals((await removes(join(dir, "X"), { lock: false })).removed, true);
+        assertEquals(existsSync(join(dir, ".staging-X")), true);
         assertEquals((await removes(join(dir, "file"), { wait: 0 })).removed, true);
       } finally {
         for (const lock of held) lock.release();

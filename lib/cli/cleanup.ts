@@ -35,7 +35,8 @@ export const cleanup: Command = {
 
 Rolls interrupted swaps back, and removes what was never put in place. It goes
 by names (docs/protocol.md), and leaves alone what a live process works on. It
-may be run at any time. What it did is printed, a line for each thing.
+may be run at any time. What it did is printed, a line for each thing. The exit
+code is 1 if something could not be done; everything else was.
 
 Options:
 ${OPTIONS_HELP}  --force               even if ROOT is / or the home directory

@@ -152,8 +152,12 @@ export async function refuseWholeHome(path: string, host: Host): Promise<void> {
   };
   const home = host.home();
   const found = await real(path);
-  const whole = found === parse(found).root || home !== undefined && found === await real(home);
-  if (!whole) return;
-  const what = found === parse(found).root ? "the root of the file system" : "the home directory";
+  const isRoot = found === parse(found).root;
+  const isHome = home === undefined
+    // Deno may not be permitted to tell it (--allow-env=HOME).
+    ? /^(\/root|\/home\/[^/]+|\/Users\/[^/]+)$/.test(found)
+    : found === await real(home);
+  if (!isRoot && !isHome) return;
+  const what = isRoot ? "the root of the file system" : "the home directory";
   throw new UsageError(`${JSON.stringify(path)} is ${what}; use --force if that is meant`);
 }

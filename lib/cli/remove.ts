@@ -2,6 +2,7 @@
 
 import { removeSettings } from "../dir_options.ts";
 import type { Durability } from "../options.ts";
+import { OsError } from "../os/errno.ts";
 import { systemCalls } from "../os/mod.ts";
 import { toPath, withoutSlash } from "../paths.ts";
 import { remove as removePath } from "../remove.ts";
@@ -75,7 +76,7 @@ async function runRemove(args: string[], context: Context): Promise<number> {
   const os = systemCalls().async;
   const dryRun = values["dry-run"] === true;
   const result = dryRun
-    ? { path, removed: await exists(target), durability: settings.durability, warnings: [] }
+    ? { path, removed: await exists(), durability: settings.durability, warnings: [] }
     : await runAsync(removePath(os, target, settings));
   for (const warning of result.warnings) {
     await host.print("stderr", `untorn: warning: ${warning}\n`);
@@ -88,11 +89,14 @@ async function runRemove(args: string[], context: Context): Promise<number> {
   }
   return 0;
 
-  async function exists(path: string): Promise<boolean> {
+  async function exists(): Promise<boolean> {
     try {
-      return (await runAsync(look(os, withoutSlash(path)))) !== undefined;
+      const path = withoutSlash(target);
+      const found = (await runAsync(look(os, path))) !== undefined;
+      if (!found && settings.mustExist) throw new OsError("ENOENT", "lstat", path);
+      return found;
     } catch (error) {
-      throw inWords("remove", path, error);
+      throw inWords("remove", target, error);
     }
   }
 }
