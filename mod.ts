@@ -35,6 +35,7 @@ export type {
   LockOptions,
   RemoveOptions,
   RollbackOptions,
+  TransactionOptions,
 } from "./lib/dir_options.ts";
 export type { PersistResult } from "./lib/persist_result.ts";
 export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
@@ -59,8 +60,16 @@ export {
   stageFile,
   stageFileSync,
 } from "./lib/staged_file.ts";
-export type { CleanupItem, CleanupReport } from "./lib/sweep.ts";
+export type { CleanupItem, CleanupReport } from "./lib/cleanup_report.ts";
 export type { Swap } from "./lib/swap.ts";
+export {
+  type ChangeOptions,
+  type Transaction,
+  transaction,
+  type TransactionSync,
+  transactionSync,
+} from "./lib/transaction.ts";
+export type { TransactionResult } from "./lib/transaction_stage.ts";
 export {
   updateFile,
   updateFileSync,

@@ -9,7 +9,8 @@ import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
-import { type CleanupReport, Sweep } from "./sweep.ts";
+import type { CleanupReport } from "./cleanup_report.ts";
+import { Sweep } from "./sweep.ts";
 
 /**
  * Finishes or undoes what crashes left in a directory: an interrupted swap is rolled back, what was

@@ -127,6 +127,9 @@ export interface RollbackOptions extends LockOptions {
   lock?: boolean;
 }
 
+/** Options of `transaction`. */
+export type TransactionOptions = Omit<RollbackOptions, "swap">;
+
 /** {@link RollbackOptions} with every question answered. */
 export type RollbackSettings = LockSettings & Pick<DirSettings, "durability" | "swap" | "lock">;
 
@@ -186,6 +189,14 @@ function answering(carryOver: (relative: string) => boolean): (relative: string)
 /** Checks the options of `lock`, and fills in what is absent. */
 export function lockSettings(options: LockOptions | undefined): LockSettings {
   return waiting(known(options, LOCK_CHECKS));
+}
+
+/** Checks the options of `transaction`, and fills in what is absent. */
+export function transactionSettings(
+  options: TransactionOptions | undefined,
+): Omit<RollbackSettings, "swap"> {
+  const { swap: _, ...checks } = ROLLBACK_CHECKS;
+  return rollbackSettings(known<TransactionOptions>(options, checks));
 }
 
 /** Checks the options of `rollback`, and fills in what is absent. */

@@ -18,6 +18,8 @@ export interface Leftovers {
   targets: Set<string>;
   stagedFiles: { name: string; target: string | undefined }[];
   trash: string[];
+  /** Transactions, being staged (`.txn-…`) and committed (`.commit-…`). */
+  transactions: string[];
   /** What is not for a cleanup to touch. */
   kept: { name: string; target: string | undefined; reason: string }[];
   /** Paths of all other directories. */
@@ -35,6 +37,7 @@ export function* findLeftovers(
     targets: new Set(),
     stagedFiles: [],
     trash: [],
+    transactions: [],
     kept: [],
     subdirs: [],
   };
@@ -65,7 +68,7 @@ export function* findLeftovers(
         break;
       }
       case "transaction":
-        found.kept.push({ name, target: undefined, reason: "this version knows no transactions" });
+        found.transactions.push(name);
         break;
       case "history":
         break;
@@ -79,6 +82,7 @@ export function* findLeftovers(
     targets: new Set([...found.targets].sort()),
     stagedFiles: found.stagedFiles.sort(byName),
     trash: found.trash.sort(),
+    transactions: found.transactions.sort(),
     kept: found.kept.sort(byName),
     subdirs: found.subdirs.sort(),
   };

@@ -28,6 +28,16 @@ export function trashName(token: string): string {
   return `.trash-${token}`;
 }
 
+/** `.txn-{12 hex}`: a transaction being staged. */
+export function transactionName(token: string): string {
+  return `.txn-${token}`;
+}
+
+/** `.commit-{12 hex}`: a committed transaction, whose changes are being made. */
+export function committedName(token: string): string {
+  return `.commit-${token}`;
+}
+
 /** `.corrupt-{name}-{12 hex}`: a version that is not removed, since it is not certain to be spare. */
 export function keptName(name: string, token: string): string {
   return `.corrupt-${fit(name, NAME_BYTES - token.length - ".corrupt--".length)}-${token}`;

@@ -5,49 +5,23 @@
  */
 
 import type { CleanupSettings } from "./cleanup_options.ts";
+import type { CleanupReport } from "./cleanup_report.ts";
 import { syncDir } from "./dir_sync.ts";
 import { reasonOf, Refusal } from "./errors.ts";
 import { findLeftovers, type Leftovers } from "./leftovers.ts";
 import { acquireLock, type LockState, lookAtLock, releaseLock } from "./lock.ts";
 import { siblingName } from "./names.ts";
-import { shown } from "./options.ts";
-import { OsError } from "./os/errno.ts";
+import { caught, OsError } from "./os/errno.ts";
 import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { findVersions, perform, swapPaths } from "./recover_dir.ts";
 import { type Action, decide, isOld } from "./recovery.ts";
-import { settle, type Steps } from "./steps.ts";
+import { rollForward } from "./roll_forward.ts";
+import type { Steps } from "./steps.ts";
 import type { SwapPaths } from "./swap.ts";
 import { look } from "./target.ts";
 import { claim, trashClaimed, unclaim } from "./trash.ts";
-
-/** Something that a crash left, and what became of it. */
-export interface CleanupItem {
-  /** Where it was found. */
-  path: string;
-  /** What it belongs to; nothing where its name does not tell. */
-  target: string | undefined;
-  /** Why that was done with it. */
-  reason: string;
-  /** Whether a lock file beside it proves that it is Untorn's. */
-  claimed: boolean;
-}
-
-/** What a cleanup did, or would do. */
-export interface CleanupReport {
-  /** Whole versions that were put back in their place. */
-  restored: CleanupItem[];
-  /** What was never acknowledged, or is spare. */
-  removed: CleanupItem[];
-  /** Committed transactions that were brought to their end. */
-  rolledForward: CleanupItem[];
-  /** Versions that failed validation, kept under a name that says so. */
-  quarantined: CleanupItem[];
-  /** What was left alone: its owner lives, say. */
-  kept: CleanupItem[];
-  /** What could not be done; the rest was done all the same. */
-  failed: CleanupItem[];
-}
+import { askValid } from "./validation.ts";
 
 /** Where an action is reported. */
 const LISTS = {
@@ -134,8 +108,13 @@ export class Sweep {
     for (const { name, target } of leftovers.stagedFiles) {
       yield* this.#attempt(inside(dir, name), this.#stagedFile(dir, name, target));
     }
-    for (const name of leftovers.trash) {
-      yield* this.#attempt(inside(dir, name), this.#trash(dir, inside(dir, name)));
+    for (const name of leftovers.transactions.filter((name) => name.startsWith(".commit-"))) {
+      yield* this.#attempt(inside(dir, name), this.#committed(dir, inside(dir, name)));
+    }
+    const unwanted = leftovers.transactions.filter((name) => name.startsWith(".txn-"));
+    for (const name of [...leftovers.trash, ...unwanted]) {
+      const reason = name.startsWith(".txn-") ? "was not committed" : "was being deleted";
+      yield* this.#attempt(inside(dir, name), this.#trash(dir, inside(dir, name), reason));
     }
     for (const { name, target, reason } of leftovers.kept) {
       this.#note("kept", inside(dir, name), target && inside(dir, target), reason);
@@ -232,7 +211,11 @@ export class Sweep {
   /** Decides on the versions of a directory, and acts; whether nothing of a crash is beside it then. */
   *#versions(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<boolean> {
     let isClean = true;
-    const found = yield* findVersions(this.#os, paths, (path) => this.#isValid(path));
+    const found = yield* findVersions(
+      this.#os,
+      paths,
+      (path) => askValid(this.#settings.validate, path, this.#invalid),
+    );
     for (const action of decide(found)) {
       const path = action.what === "target" ? paths.live : paths[action.what];
       const now = this.#acts ? yield* perform(this.#os, { dir, name }, paths, action) : undefined;
@@ -248,26 +231,6 @@ export class Sweep {
       ? `; see ${JSON.stringify(now)}`
       : "";
     return reason + (error === undefined ? "" : ` (${error})`) + where;
-  }
-
-  /** Asks the caller. What throws is not valid; what forgets its answer is a mistake. */
-  *#isValid(path: string): Steps<boolean> {
-    const { validate } = this.#settings;
-    if (validate === undefined) return true;
-    const failed = (error: unknown): boolean => {
-      this.#invalid.set(path, error instanceof Error ? error.message : String(error));
-      return false;
-    };
-    let answer: unknown;
-    try {
-      answer = validate(path);
-      if (answer instanceof Promise) answer = answer.catch(failed);
-    } catch (error) {
-      return failed(error);
-    }
-    answer = yield* settle(answer);
-    if (typeof answer === "boolean") return answer;
-    throw new TypeError(`option "validate" must answer true or false, not ${shown(answer)}`);
   }
 
   *#stagedFile(dir: string, name: string, of: string | undefined): Steps<void> {
@@ -291,14 +254,42 @@ export class Sweep {
     this.#note("removed", path, target, reason, claimed);
   }
 
-  *#trash(dir: string, path: string): Steps<void> {
+  /** A committed transaction of a process that has ended is brought to its end. */
+  *#committed(dir: string, path: string): Steps<void> {
+    const os = this.#os;
+    const stat = yield* look(os, path);
+    if (stat?.kind !== "directory") return;
+    const keep = (reason: string): void => this.#note("kept", path, dir, reason, true);
+    if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
+    if (this.#acts) {
+      const error = yield* caught(this.#rollForward(dir, path, keep));
+      // What is missing may be something that it needs.
+      const isGone = (yield* look(os, path)) === undefined;
+      if (error?.code === "ENOENT" && !isGone) {
+        return this.#note("failed", path, dir, reasonOf(error, dir), true);
+      }
+      if (error !== undefined) throw error;
+      if (!isGone) return;
+    } else {
+      const claimed = yield* claim(os, path);
+      if (claimed === undefined) return keep(IS_LIVE);
+      yield* unclaim(os, claimed);
+    }
+    this.#note("rolledForward", path, dir, "its process ended before all of it was in place", true);
+  }
+
+  *#rollForward(dir: string, path: string, keep: (reason: string) => void): Steps<void> {
+    if ((yield* rollForward(this.#os, dir, path)) === "another's") keep(IS_LIVE);
+  }
+
+  *#trash(dir: string, path: string, reason: string): Steps<void> {
     const os = this.#os;
     const stat = yield* look(os, path);
     if (stat?.kind !== "directory") return;
     const keep = (reason: string): void => this.#note("kept", path, undefined, reason);
     if (this.#settings.claimedOnly) return keep("no lock file claims it");
     const claimed = yield* claim(os, path);
-    if (claimed === undefined) return keep("another process is deleting it");
+    if (claimed === undefined) return keep(IS_LIVE);
     try {
       if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
       // By a rename first: a mount point can't be renamed.
@@ -306,7 +297,7 @@ export class Sweep {
     } finally {
       yield* unclaim(os, claimed);
     }
-    this.#note("removed", path, undefined, "was being deleted");
+    this.#note("removed", path, undefined, reason);
   }
 
   #isOld({ mtime, ctime }: Stat): boolean {
@@ -314,4 +305,5 @@ export class Sweep {
   }
 }
 
+const IS_LIVE = "another process is working on it";
 const MAY_LIVE = "it is younger than minAge: its writer may live";

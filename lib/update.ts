@@ -19,6 +19,7 @@ import { caught, OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
+import { readAll } from "./read_all.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
 import {
@@ -186,7 +187,9 @@ export function* update(
     const found = yield* lockTarget(os, given, settings, dirs);
     held = found.held;
     path = found.target.path;
-    const bytes = yield* readAll(os, found.target);
+    // What is no file is refused when it is to be written.
+    const isFile = found.target.stat?.kind === "file";
+    const bytes = isFile ? yield* readAll(os, path) : undefined;
     const content = yield* changed(bytes, change, settings.signal);
     const source = toSource(content as never);
     if (settings.durability === "full") {
@@ -244,26 +247,6 @@ function* lockTarget(
     } finally {
       if (!same) yield* releaseLock(os, held);
     }
-  }
-}
-
-/** A file's bytes; nothing if there is none. What is no file is refused when it is to be written. */
-function* readAll(os: Os, { path, stat }: Target): Steps<Uint8Array | undefined> {
-  if (stat?.kind !== "file") return undefined;
-  const file = yield* os.open(path);
-  try {
-    let bytes = new Uint8Array(stat.size + 1);
-    for (let length = 0;;) {
-      const count = yield* os.read(file, bytes.subarray(length));
-      length += count;
-      if (count === 0) return bytes.subarray(0, length);
-      if (length < bytes.length) continue;
-      const longer = new Uint8Array(bytes.length * 2);
-      longer.set(bytes);
-      bytes = longer;
-    }
-  } finally {
-    yield* os.close(file);
   }
 }
 

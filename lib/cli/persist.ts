@@ -32,7 +32,7 @@ import {
 /** The command. */
 export const persist: Command = {
   name: "persist",
-  summary: "a directory is replaced as one, by a copy or by what a command builds",
+  summary: "a directory is replaced as one, by a copy or what a command builds",
   help: `Usage: untorn persist DIR --from SRC [OPTIONS]
        untorn persist DIR [OPTIONS] -- COMMAND [ARGUMENTS]
 

@@ -86,13 +86,40 @@ export async function killAfter(
     made++;
     if (name === "close") open.delete(args[0]);
   };
-  const steps = operation(watched(port, count, note));
+  const underWay = new Set<Promise<unknown>>();
+  const steps = operation(watched(waitedFor(port, underWay), count, note));
   try {
     return await driveUntil(() => made >= calls, steps);
   } finally {
+    // A call in flight ends, or not, before a kill returns; it must not go on beside what comes next.
+    await Promise.allSettled(underWay);
     // The kernel closes what a killed process has open, which frees its locks.
     for (const handle of open) runSync(port.close(handle as Handle));
   }
+}
+
+/** A port that notes the answers that are still to come. */
+function waitedFor(port: Os, underWay: Set<Promise<unknown>>): Os {
+  const wrap = ([name, real]: [string, unknown]): [string, AnyCall] => [
+    name,
+    function* (...args) {
+      const steps = (real as AnyCall)(...args);
+      let step = steps.next();
+      while (!step.done) {
+        if (step.value instanceof Promise) underWay.add(step.value);
+        let answer;
+        try {
+          answer = yield step.value;
+        } catch (error) {
+          step = steps.throw(error);
+          continue;
+        }
+        step = steps.next(answer);
+      }
+      return step.value;
+    },
+  ];
+  return Object.fromEntries(Object.entries(port).map(wrap)) as unknown as Os;
 }
 
 async function driveUntil(killed: () => boolean, steps: Steps<unknown>): Promise<boolean> {

@@ -1,0 +1,382 @@
+/** What transactions change, together or not at all; what they refuse; what crashes leave of them. */
+
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { cleanUp } from "../lib/cleanup.ts";
+import { cleanupSettings } from "../lib/cleanup_options.ts";
+import { syncSource } from "../lib/content.ts";
+import { transactionSettings } from "../lib/dir_options.ts";
+import { systemCalls } from "../lib/os/mod.ts";
+import type { Os } from "../lib/os/port.ts";
+import type { Steps } from "../lib/steps.ts";
+import { TransactionStage } from "../lib/transaction_stage.ts";
+import {
+  cleanupSync,
+  inspectSync,
+  lockSync,
+  transaction,
+  type TransactionOptions,
+  type TransactionResult,
+  type TransactionSync,
+  transactionSync,
+  UntornError,
+} from "../mod.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
+import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
+import { programCommand, start, until } from "./helpers/runtime.ts";
+import { inMemory, inTemp } from "./helpers/temp.ts";
+
+type Run = (
+  root: string,
+  change: (tx: TransactionSync) => void,
+  options?: TransactionOptions,
+) => Promise<TransactionResult>;
+
+const forms: [string, Run][] = [
+  // The calls are made in their order, awaited or not.
+  ["async", (root, change, options) => transaction(root, (tx) => change(tx as never), options)],
+  // deno-lint-ignore require-await
+  ["sync", async (root, change, options) => transactionSync(root, change, options)],
+];
+
+type Tree = Record<string, string>;
+
+/** What is in a directory: text by path. */
+function tree(dir: string, below = ""): Tree {
+  const found: Tree = {};
+  for (const name of readdirSync(join(dir, below)).sort()) {
+    const path = join(below, name);
+    const stat = lstatSync(join(dir, path));
+    if (stat.isDirectory()) Object.assign(found, { [path + "/"]: "" }, tree(dir, path));
+    else if (stat.isSymbolicLink()) found[path] = "-> " + readlinkSync(join(dir, path));
+    else found[path] = readFileSync(join(dir, path), "utf8");
+  }
+  return found;
+}
+
+function plant(root: string): void {
+  rmSync(root, { recursive: true, force: true });
+  mkdirSync(join(root, "dir/sub"), { recursive: true });
+  for (const path of ["a", "b", "c", "dir/sub/d", "own"]) {
+    writeFileSync(join(root, path), `old ${path}`);
+  }
+}
+
+const OLD: Tree = {
+  "a": "old a",
+  "b": "old b",
+  "c": "old c",
+  "dir/": "",
+  "dir/sub/": "",
+  "dir/sub/d": "old dir/sub/d",
+  "own": "old own",
+};
+
+/** Two files replaced, one created in new directories, a tree and a file removed, one renamed. */
+const NEW: Tree = {
+  "a": "new a",
+  "moved": "old c",
+  "own": "old own",
+  "x/": "",
+  "x/y/": "",
+  "x/y/z": "new z",
+};
+
+function change(tx: TransactionSync): void {
+  tx.write("a", "new a");
+  tx.write("x/y/z", "new z");
+  tx.remove("dir");
+  tx.remove("b");
+  tx.rename("c", "moved");
+}
+
+function* steps(os: Os, root: string, options?: TransactionOptions): Steps<unknown> {
+  const stage = new TransactionStage(os, root, transactionSettings(options));
+  try {
+    yield* stage.open();
+    yield* stage.write("a", syncSource("new a"), undefined);
+    yield* stage.write("x/y/z", syncSource("new z"), undefined);
+    yield* stage.remove("dir");
+    yield* stage.remove("b");
+    yield* stage.rename("c", "moved");
+    return yield* stage.commit();
+  } catch (error) {
+    throw yield* stage.fail(error);
+  }
+}
+
+for (const [form, run] of forms) {
+  test(
+    `files are written and renamed, files and trees removed, and the result lists it (${form})`,
+    inTemp(async (dir) => {
+      const root = join(dir, "root");
+      plant(root);
+      chmodSync(join(root, "a"), 0o640);
+      const result = await run(root, change);
+      assertEquals(tree(root), NEW);
+      assertEquals(statSync(join(root, "a")).mode & 0o777, 0o640);
+      assertEquals(result, {
+        path: root,
+        changes: [
+          { do: "write", path: "a" },
+          { do: "write", path: "x/y/z" },
+          { do: "remove", path: "dir" },
+          { do: "remove", path: "b" },
+          { do: "rename", path: "c", to: "moved" },
+        ],
+        durability: "full",
+        warnings: [],
+      });
+      assertEquals(readdirSync(dir), ["root"]);
+    }),
+  );
+
+  test(
+    `what the function throws, or is refused, changes nothing (${form})`,
+    inTemp(async (dir) => {
+      const root = join(dir, "root");
+      plant(root);
+      const cause = new RangeError("enough");
+      const throwing = (tx: TransactionSync): void => {
+        tx.write("a", "new");
+        throw cause;
+      };
+      const error = await assertRejects(() => run(root, throwing), UntornError, "enough");
+      assertEquals([error.code, error.outcome, error.cause], ["ERR_SOURCE", "unchanged", cause]);
+      const refused: [string, (tx: TransactionSync) => void][] = [
+        ["outside", (tx) => tx.write("../out", "")],
+        ["outside", (tx) => tx.write(join(dir, "out"), "")],
+        ['part ".."', (tx) => tx.write("dir/../../out", "")],
+        ["empty", (tx) => tx.remove(root)],
+        ["named twice", (tx) => (tx.write("a", "1"), tx.write("a", "2"))],
+        ["named twice", (tx) => (tx.write("a", "1"), tx.remove("./a"))],
+        ["named twice", (tx) => (tx.remove("dir"), tx.write("dir/sub/d", "2"))],
+        ["named twice", (tx) => (tx.write("dir/sub/d", "2"), tx.rename("dir", "x"))],
+        ["named twice", (tx) => tx.rename("a", "a")],
+        ["cleaning up", (tx) => tx.write(".staging-x", "")],
+        ["mode", (tx) => tx.write("a", "1", { mode: -1 })],
+        ["not JSON", (tx) => tx.writeJson("a", undefined)],
+        ["content", (tx) => tx.write("a", 1 as never)],
+        ["is a directory", (tx) => tx.write("dir", "1")],
+        ["exists already", (tx) => tx.rename("a", "dir")],
+        ["ENOENT", (tx) => tx.rename("missing", "x")],
+      ];
+      for (const [words, change] of refused) {
+        const first = (tx: TransactionSync): void => {
+          tx.write("own", "changed");
+          change(tx);
+        };
+        await assertRejects(() => run(root, first), Error, words);
+        assertEquals([tree(root), readdirSync(dir)], [OLD, ["root"]], words);
+      }
+    }),
+  );
+
+  test(
+    `links stay, and lead to nothing outside the root (${form})`,
+    inTemp(async (dir) => {
+      const root = join(dir, "root");
+      plant(root);
+      mkdirSync(join(dir, "outside"));
+      writeFileSync(join(dir, "outside/file"), "outside");
+      symlinkSync("../outside/file", join(root, "to-file"));
+      symlinkSync("../outside", join(root, "to-dir"));
+      symlinkSync("dir/sub", join(root, "within"));
+      for (const path of ["to-file", "to-dir/file", "to-dir/new"]) {
+        await assertRejects(() => run(root, (tx) => tx.write(path, "")), UntornError, "outside");
+      }
+      await assertRejects(() => run(root, (tx) => tx.remove("to-dir/file")), UntornError);
+      const twice = (tx: TransactionSync): void => {
+        tx.write("within/d", "1");
+        tx.write("dir/sub/d", "2");
+      };
+      await assertRejects(() => run(root, twice), TypeError, "twice");
+      await run(root, (tx) => {
+        tx.write("within/d", "new");
+        tx.remove("to-file");
+      });
+      const found = tree(root);
+      assertEquals([found["dir/sub/d"], found["within"], found["to-file"]], [
+        "new",
+        "-> dir/sub",
+        undefined,
+      ]);
+      assertEquals(readFileSync(join(dir, "outside/file"), "utf8"), "outside");
+    }),
+  );
+
+  test(
+    `an empty transaction, a missing root, a file as root, a lock that is held (${form})`,
+    inTemp(async (dir) => {
+      const root = join(dir, "root");
+      await assertRejects(() => run(root, change), UntornError, "ENOENT");
+      plant(root);
+      assertEquals((await run(root, (tx) => tx.remove("missing"))).changes, []);
+      await assertRejects(() => run(join(root, "a"), change), UntornError, "ENOTDIR");
+      await assertRejects(async () => await run(root, 1 as never), TypeError, "function");
+      const wrong = { swap: "auto" } as TransactionOptions;
+      await assertRejects(async () => await run(root, change, wrong), TypeError, "swap");
+      const held = lockSync(root);
+      try {
+        const error = await assertRejects(() => run(root, change, { wait: 0 }), UntornError);
+        assertEquals([error.code, tree(root)], ["ERR_LOCKED", OLD]);
+        await run(root, change, { lock: false, durability: "none" });
+      } finally {
+        held.release();
+      }
+      assertEquals(tree(root), NEW);
+    }),
+  );
+}
+
+test(
+  "a synchronous transaction refuses an asynchronous function, an aborted one changes nothing",
+  inTemp(async (dir) => {
+    const root = join(dir, "root");
+    plant(root);
+    const later = (async () => {}) as unknown as () => void;
+    assertThrows(() => transactionSync(root, later), TypeError, "asynchronous");
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const never = transaction(root, async (tx) => {
+      await tx.write("a", "new");
+      await new Promise(() => {});
+    }, { signal: abort.signal });
+    setTimeout(() => abort.abort(reason), 20);
+    assertEquals(await never.catch((error) => error), reason);
+    assertEquals([tree(root), readdirSync(dir)], [OLD, ["root"]]);
+  }),
+);
+
+test(
+  "what somebody makes in the place of a target between commit and cleanup is kept",
+  inTemp(async (dir) => {
+    const root = join(dir, "root");
+    plant(root);
+    // Killed as the first change would be made.
+    let seen = false;
+    const os = systemCalls().sync;
+    for (let k = 1; !seen; k++) {
+      plant(root);
+      await killAfter(k, os, (port) => steps(port, root));
+      seen = readdirSync(root).some((name) => name.startsWith(".commit-"));
+    }
+    rmSync(join(root, "a"));
+    mkdirSync(join(root, "a"));
+    writeFileSync(join(root, "a/users"), "text");
+    const before = tree(root);
+    const told = inspectSync(root);
+    assertEquals(tree(root), before);
+    const { rolledForward, failed } = cleanupSync(root);
+    assertEquals([rolledForward, failed], [told.rolledForward, []]);
+    const found = tree(root);
+    assertEquals([rolledForward.length, found.a], [1, "new a"]);
+    const kept = Object.keys(found).find((path) => path.endsWith("/users"))!;
+    assert(kept.startsWith(".corrupt-a-") && found[kept] === "text", kept);
+  }),
+);
+
+for (const { form, os, run } of drivers) {
+  test(
+    `whichever call of a transaction fails: all or nothing, also after a cleanup (${form})`,
+    inMemory(async (dir) => {
+      const root = join(dir, "root");
+      const outcomes = new Set<string>();
+      for (const code of ["EIO", "ENOSPC"]) {
+        for (let k = 1, ended = false; !ended; k++) {
+          plant(root);
+          let made = 0;
+          const port = watched(failing(os(), code, k), () => made++);
+          const result: unknown = await run(steps(port, root)).catch((error) => error);
+          ended = made < k;
+          const where = `${code} at call ${k}: ${result}`;
+          if (result instanceof UntornError) {
+            outcomes.add(result.outcome);
+            if (result.outcome === "unchanged" && !result.message.includes("not be removed")) {
+              assertEquals(tree(root), OLD, where);
+            }
+          } else if (!(result instanceof Error)) assertEquals(tree(root), tree(root));
+          else throw result;
+          cleanupSync(root);
+          const after = result instanceof UntornError && result.outcome === "unchanged" ? OLD : NEW;
+          assertEquals(tree(root), after, where);
+        }
+      }
+      assertEquals([...outcomes].sort(), ["replaced", "unchanged"]);
+    }),
+  );
+
+  test(
+    `killed after any call, and the cleanup too: all or nothing, and nothing left (${form})`,
+    inMemory(async (dir) => {
+      const root = join(dir, "root");
+      const ends = new Set<string>();
+      let last = 0;
+      for (let k = 1, killed = true; killed; k++) {
+        plant(root);
+        killed = await killAfter(k, os(), (port) => steps(port, root));
+        if (form === "sync") {
+          // A cleanup that is killed after each of its calls, one after the other, on what is left.
+          for (let j = 1, again = true; again && j < 60; j++) {
+            const cleaning = (port: Os) => cleanUp(port, root, cleanupSettings({}), true);
+            again = await killAfter(j, os(), cleaning);
+          }
+        }
+        const { failed, kept } = cleanupSync(root);
+        assertEquals([failed, kept], [[], []], `killed after call ${k}`);
+        const end = JSON.stringify(tree(root));
+        assert([OLD, NEW].some((tree) => JSON.stringify(tree) === end), `call ${k}: ${end}`);
+        assertEquals(cleanupSync(root).removed, []);
+        ends.add(end);
+        last = k;
+      }
+      assertEquals(ends.size, 2);
+      assert(last > 40, `only ${last} calls`);
+    }),
+  );
+}
+
+test(
+  "after kill -9 at any moment a cleanup leaves all of a transaction or nothing",
+  inTemp(async (dir) => {
+    const [root, acks] = [join(dir, "root"), join(dir, "acks")];
+    mkdirSync(root);
+    let last = 0;
+    for (let kill = 0; kill < 6; kill++) {
+      writeFileSync(acks, "");
+      const args = [root, `${last + 1}`, acks];
+      const { child, ended } = start(programCommand("tests/fixtures/transactor.ts", args));
+      try {
+        await until(() => readFileSync(acks, "utf8") !== "");
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
+      } finally {
+        process.kill(child.pid!, "SIGKILL");
+      }
+      await ended;
+      const { failed, kept } = cleanupSync(root);
+      assertEquals([failed, kept], [[], []]);
+      const versions = ["a", "b", "c/d", "c/e"].map((name) =>
+        readFileSync(join(root, name), "utf8")
+      );
+      const promised = Number(readFileSync(acks, "utf8").trim().split("\n").at(-1));
+      last = Number(versions[0]);
+      assertEquals([new Set(versions).size, last >= promised], [1, true], versions.join());
+      const marks = readdirSync(root).filter((name) => name.startsWith("mark"));
+      assertEquals(marks, [`mark${last}`]);
+    }
+    cleanupSync(dir);
+    assertEquals(readdirSync(dir).sort(), ["acks", "root"]);
+  }),
+);
