@@ -178,8 +178,9 @@ export function unlessAborted<T>(
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    // In either case: an answer that nobody waits for any more may still fail.
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }

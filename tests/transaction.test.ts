@@ -256,6 +256,14 @@ test(
     }, { signal: abort.signal });
     setTimeout(() => abort.abort(reason), 20);
     assertEquals(await never.catch((error) => error), reason);
+    // One that is aborted before the function is called, and what it then calls fails late.
+    const early = new AbortController();
+    const late = transaction(root, async (tx) => {
+      early.abort(reason);
+      await tx.write("a", "new");
+    }, { signal: early.signal });
+    assertEquals(await late.catch((error) => error), reason);
+    await new Promise((resolve) => setTimeout(resolve, 20));
     assertEquals([tree(root), readdirSync(dir)], [OLD, ["root"]]);
   }),
 );
