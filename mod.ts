@@ -33,6 +33,7 @@ export type {
   DirOptions,
   DirProgress,
   LockOptions,
+  PartOptions,
   RemoveOptions,
   RollbackOptions,
   TransactionOptions,
@@ -42,7 +43,8 @@ export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts
 export type { WriteResult } from "./lib/file_stage.ts";
 export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock_path.ts";
 export type { Durability, FileOptions, JsonOptions, Progress } from "./lib/options.ts";
-export { type Entries, persistDir, persistDirSync, type SyncEntries } from "./lib/persist_dir.ts";
+export type { Entries, SyncEntries } from "./lib/entries.ts";
+export { persistDir, persistDirSync } from "./lib/persist_dir.ts";
 export { readStable, readStableSync } from "./lib/read_stable.ts";
 export { atomicRemove, atomicRemoveSync, type RemoveResult } from "./lib/remove.ts";
 export {
@@ -64,12 +66,14 @@ export type { CleanupItem, CleanupReport } from "./lib/cleanup_report.ts";
 export type { Swap } from "./lib/swap.ts";
 export {
   type ChangeOptions,
+  type Filler,
+  type FillerSync,
   type Transaction,
   transaction,
   type TransactionSync,
   transactionSync,
 } from "./lib/transaction.ts";
-export type { TransactionResult } from "./lib/transaction_stage.ts";
+export type { Changed, TransactionResult } from "./lib/transaction_stage.ts";
 export {
   updateFile,
   updateFileSync,

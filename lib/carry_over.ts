@@ -8,6 +8,7 @@
  */
 
 import { basename, dirname } from "node:path";
+import type { DirSettings } from "./dir_options.ts";
 import { present } from "./entry_writer.ts";
 import { Refusal } from "./errors.ts";
 import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
@@ -47,6 +48,29 @@ export interface CarryOver {
   carried: number;
 }
 
+/** A carry-over of which nothing is done yet; `dev` is the live directory's file system. */
+export function startCarrying(
+  { live, staging }: { live: string; staging: string },
+  dev: number,
+  { carryOver, writeOnce, keep }: DirSettings,
+): CarryOver {
+  return {
+    live,
+    staging,
+    dev,
+    wanted: carryOver,
+    always: writeOnce,
+    managed: new Set(),
+    refused: new Set(),
+    inodes: new Map(),
+    dirs: new Map(),
+    whole: new Set(),
+    copied: new Map(),
+    carried: 0,
+    keep: keep > 0,
+  };
+}
+
 /** Links are made so many at a time. */
 const AT_ONCE = 16;
 
@@ -54,7 +78,7 @@ const AT_ONCE = 16;
 const NO_LINK = ["EPERM", "EACCES", "EMLINK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];
 
 /** Whether an entry is in the new version if it is in the live one, or may have such entries below. */
-function isWanted({ wanted, always }: CarryOver, relative: string): boolean {
+export function isWanted({ wanted, always }: CarryOver, relative: string): boolean {
   return always.some((path) => path === relative || path.startsWith(relative + "/")) ||
     [...parentsOf(relative), relative].every((path) => wanted(path));
 }
@@ -146,7 +170,8 @@ export function* copyAttributes(os: Os, original: Stat, path: string): Steps<voi
   }
 }
 
-function refuseMixture(carry: CarryOver, relative: string, isDir: boolean): void {
+/** Refuses a file in the place of a directory, or the other way round, unless the present one may go. */
+export function refuseMixture(carry: CarryOver, relative: string, isDir: boolean): void {
   // What is not wanted need not be saved.
   if (!isWanted(carry, relative)) return;
   const path = inside(carry.live, relative);

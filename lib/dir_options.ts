@@ -64,13 +64,17 @@ export interface DirOptions extends LockOptions {
   /**
    * How the new version gets in place. `"exchange"`: in one step, so that the name is never missing;
    * it takes FFI and a file system that can. `"rename"`: by two renames, between which it is missing
-   * for a moment. `"auto"`: by exchange where that can be had.
+   * for a moment. `"auto"`: by exchange where that can be had. `"journal"`: the directory itself stays,
+   * with its inode, and so do the files in it that are carried over; each of the others is replaced by a
+   * rename of its own. A crash leaves all or nothing, once the next persist or a cleanup has been there; a
+   * reader sees one version if it uses `readStable`.
    * @default {"auto"}
    */
-  swap?: "auto" | "exchange" | "rename";
+  swap?: "auto" | "exchange" | "rename" | "journal";
   /**
    * How many previous versions are kept, in `.history-{name}/{n}` beside the directory; the oldest go.
    * What is carried over is copied then, not linked, so that a change in one version is not in another.
+   * Not with the swap `"journal"`, which leaves no version before.
    * @default {0}
    */
   keep?: number;
@@ -130,8 +134,17 @@ export interface RollbackOptions extends LockOptions {
 /** Options of `transaction`. */
 export type TransactionOptions = Omit<RollbackOptions, "swap">;
 
+/** {@link TransactionOptions} with every question answered. */
+export type TransactionSettings = Omit<RollbackSettings, "swap">;
+
+/** Options of a directory that a transaction replaces; the others are the transaction's own. */
+export type PartOptions = Pick<
+  DirOptions,
+  "mode" | "carryOver" | "writeOnce" | "keep" | "onProgress"
+>;
+
 /** {@link RollbackOptions} with every question answered. */
-export type RollbackSettings = LockSettings & Pick<DirSettings, "durability" | "swap" | "lock">;
+export type RollbackSettings = LockSettings & Required<Omit<RollbackOptions, keyof LockOptions>>;
 
 /** {@link RemoveOptions} with every question answered. */
 export interface RemoveSettings extends LockSettings {
@@ -152,7 +165,7 @@ export interface DirSettings extends LockSettings {
   mode: number | undefined;
   carryOver: (relative: string) => boolean;
   writeOnce: readonly string[];
-  swap: "auto" | "exchange" | "rename";
+  swap: "auto" | "exchange" | "rename" | "journal";
   keep: number;
   lock: boolean;
   createParents: boolean;
@@ -163,10 +176,17 @@ export interface DirSettings extends LockSettings {
 export function dirSettings(options: DirOptions | undefined): DirSettings {
   const given = known(options, DIR_CHECKS);
   const { carryOver = true } = given;
+  if (given.swap === "journal" && given.keep !== undefined && given.keep > 0) {
+    throw new RangeError('with option "swap" as "journal" no version can be kept ("keep")');
+  }
   return {
     durability: given.durability ?? "full",
     mode: given.mode,
-    carryOver: typeof carryOver === "function" ? answering(carryOver) : () => carryOver,
+    carryOver: typeof carryOver === "function"
+      ? answering(carryOver)
+      : carryOver
+      ? everything
+      : () => false,
     writeOnce: given.writeOnce ?? [],
     swap: given.swap ?? "auto",
     keep: given.keep ?? 0,
@@ -175,6 +195,21 @@ export function dirSettings(options: DirOptions | undefined): DirSettings {
     onProgress: given.onProgress,
     ...waiting(given),
   };
+}
+
+/** What `carryOver` is where nothing is left out. */
+export function everything(): boolean {
+  return true;
+}
+
+/** Checks the options of a directory that is a part of a transaction. */
+export function partSettings(
+  options: PartOptions | undefined,
+  { durability, lock, wait, signal }: TransactionSettings,
+): DirSettings {
+  const { mode, carryOver, writeOnce, keep, onProgress } = DIR_CHECKS;
+  const given = known<PartOptions>(options, { mode, carryOver, writeOnce, keep, onProgress });
+  return dirSettings({ ...given, durability, lock, wait, signal: signal! });
 }
 
 /** A `carryOver` that forgets its answer must not leave out what it was asked for. */
@@ -194,7 +229,7 @@ export function lockSettings(options: LockOptions | undefined): LockSettings {
 /** Checks the options of `transaction`, and fills in what is absent. */
 export function transactionSettings(
   options: TransactionOptions | undefined,
-): Omit<RollbackSettings, "swap"> {
+): TransactionSettings {
   const { swap: _, ...checks } = ROLLBACK_CHECKS;
   return rollbackSettings(known<TransactionOptions>(options, checks));
 }
@@ -250,7 +285,7 @@ const DIR_CHECKS: Record<keyof DirOptions, Check> = {
   mode: permissionBits,
   carryOver: (name, value) => typeof value === "function" || flag(name, value),
   writeOnce: relativePaths,
-  swap: oneOf("auto", "exchange", "rename"),
+  swap: oneOf("auto", "exchange", "rename", "journal"),
   keep: count,
   lock: flag,
   createParents: flag,

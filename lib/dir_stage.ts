@@ -8,31 +8,41 @@
  * was; what fails after the second sync is told in the result, and is no failure.
  */
 
-import { type CarryOver, carryOver, drain, type Rescued } from "./carry_over.ts";
+import { relative } from "node:path";
+import { type CarryOver, carryOver, startCarrying } from "./carry_over.ts";
 import type { Source } from "./content.ts";
 import type { DirSettings } from "./dir_options.ts";
 import { finishDirs, syncDir, walkStage } from "./dir_sync.ts";
 import { dropKept, EntryWriter } from "./entry_writer.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
-import { addVersion, prune } from "./history.ts";
+import { persistInPlace } from "./journal.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
-import { keptName, newToken, trashName } from "./names.ts";
-import { caught, OsError } from "./os/errno.ts";
+import { OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside, withoutSlash } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
-import { recoverDir, swapPaths } from "./recover_dir.ts";
+import { dispose } from "./previous.ts";
+import { recoverDir } from "./recover_dir.ts";
+import { oldOf } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
-import { chooseSwap, type Swap, swapAndTell, type SwapChoice, type SwapPaths } from "./swap.ts";
+import {
+  chooseSwap,
+  type Swap,
+  swapAndTell,
+  type SwapChoice,
+  type SwapPaths,
+  swapPaths,
+} from "./swap.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
-import { type Claim, claim, trash, unclaim } from "./trash.ts";
+import { trash } from "./trash.ts";
 
 /** A directory's new version on its way: open, write, then commit or fail or discard. */
 export class DirStage {
   readonly #os: Os;
   readonly #given: string;
   readonly #settings: DirSettings;
+  readonly #transaction: string | undefined;
   readonly #newParents: NewDirs = { made: [], parents: [] };
   #target: Target | undefined;
   #lock: HeldLock | undefined;
@@ -43,11 +53,15 @@ export class DirStage {
   #warnings: string[] = [];
   #outcome: Outcome = "unchanged";
   #entries: EntryWriter | undefined;
+  #carry: CarryOver | undefined;
+  #written = 0;
 
-  constructor(os: Os, given: string, settings: DirSettings) {
+  /** `transaction` is the path, once committed, of the one that it is a part of. */
+  constructor(os: Os, given: string, settings: DirSettings, transaction?: string) {
     this.#os = os;
     this.#given = given;
     this.#settings = settings;
+    this.#transaction = transaction;
   }
 
   /** The staging directory; who knows it may fill it by other means than `write`. */
@@ -62,7 +76,8 @@ export class DirStage {
     const settings = this.#settings;
     yield* this.#find();
     const { dir, name } = this.#target!;
-    if (settings.lock) this.#lock = yield* acquireLock(os, dir, name, settings);
+    const transaction = this.#transaction && relative(dir, this.#transaction);
+    if (settings.lock) this.#lock = yield* acquireLock(os, dir, name, settings, transaction);
     this.#paths = { ...swapPaths(dir, name), live: this.#target!.path };
     for (const path of [this.#paths.old, this.#paths.staging]) {
       const stat = yield* look(os, path);
@@ -71,13 +86,18 @@ export class DirStage {
       throw new Refusal("EEXIST", path, why);
     }
     // First: a writer that deletes what it finds is how the last good version gets lost.
-    this.#warnings = yield* recoverDir(os, dir, name, this.#paths);
+    this.#warnings = yield* recoverDir(os, dir, name, this.#paths, settings);
     // Whoever had the lock before may have put something else there; a link is not followed again.
     this.#target = { ...this.#target!, stat: yield* look(os, this.#paths.live) };
     const { stat } = this.#target;
     yield* this.#expectDirectory();
     const dev = stat?.dev ?? (yield* os.lstat(inside(dir, "."))).dev;
-    this.#choice = yield* chooseSwap(os, dir, dev, settings.swap);
+    this.#choice = yield* chooseSwap(
+      os,
+      dir,
+      dev,
+      settings.swap === "journal" ? "rename" : settings.swap,
+    );
     const mode = settings.mode ?? stat?.mode;
     yield* os.mkdir(this.#paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
     this.#staged = true;
@@ -93,46 +113,99 @@ export class DirStage {
   /** Makes what was staged the new version. */
   *commit(): Steps<PersistResult> {
     const os = this.#os;
+    const { durability, signal, swap: wanted } = this.#settings;
+    const { dir, stat } = this.#target!;
+    const inPlace = wanted === "journal" && stat !== undefined;
+    const carry = yield* this.#prepare(!inPlace);
+    if (durability !== "none") yield* this.#syncParents();
+    signal?.throwIfAborted();
+    const told = (outcome: Outcome): void => void (this.#outcome = outcome);
+    if (inPlace) {
+      const moved = (path: string): void => void (this.#paths = { ...this.#paths!, staging: path });
+      const end = yield* persistInPlace(os, carry, stat, this.#settings, { outcome: told, moved });
+      if (end.left !== undefined) {
+        this.#warnings.push(
+          `${JSON.stringify(end.left)} could not be deleted: a cleanup tries again`,
+        );
+      }
+      return yield* this.#end("journal", end.durable);
+    }
+    const swap: Swap = yield* swapAndTell(os, this.#paths!, this.#choice!, stat, told);
+    return yield* this.#end(swap, durability === "full" && (yield* syncDir(os, dir)));
+  }
+
+  /**
+   * Makes what was staged whole, and puts it into the directory of a transaction, under a path, to be
+   * swapped in by that. Returns the inode number of the staged directory.
+   */
+  *handOver(to: string): Steps<number> {
+    const os = this.#os;
+    yield* this.#prepare(true);
+    if (this.#settings.durability !== "none") yield* this.#syncParents();
+    yield* os.rename(this.#paths!.staging, to);
+    this.#paths = { ...this.#paths!, staging: to, old: oldOf(to) };
+    return (yield* os.lstat(to)).ino;
+  }
+
+  /** What is left to do once a transaction has swapped it in; it is in place whatever happens. */
+  *swapped(durable: boolean): Steps<PersistResult> {
+    this.#outcome = "replaced";
+    const { old, staging } = this.#paths!;
+    const renamed = (yield* look(this.#os, old)) !== undefined;
+    const exchanged = !renamed && (yield* look(this.#os, staging)) !== undefined;
+    return yield* this.#end(exchanged ? "exchange" : renamed ? "rename" : "create", durable);
+  }
+
+  /** Makes what was staged whole, with what is carried over unless all of that stays where it is. */
+  *#prepare(carries: boolean): Steps<CarryOver> {
+    const os = this.#os;
     const { durability, signal } = this.#settings;
     const { staging } = this.#paths!;
-    const { dir, stat } = this.#target!;
+    const { stat } = this.#target!;
     if ((yield* look(os, staging)) === undefined) {
       throw new Refusal("ENOENT", staging, "its staging directory is gone: somebody removed it");
     }
     const wholeFs = durability === "none" ? undefined : yield* os.openFs(staging);
-    const carry = this.#carryOver();
+    const carry = this.#carry = startCarrying(this.#paths!, stat?.dev ?? 0, this.#settings);
     try {
       const sync = durability !== "none" && wholeFs === undefined;
       const { dirs, files } = this.#handedOut || sync
         ? yield* walkStage(os, staging, sync, this.#entries!.synced, signal)
         : this.#entries!.contents;
-      let written = files;
+      this.#written = files;
       if (stat !== undefined) {
-        written -= yield* dropKept(os, this.#settings, this.#paths!);
-        yield* carryOver(os, carry);
+        this.#written -= yield* dropKept(os, this.#settings, this.#paths!);
+        if (carries) yield* carryOver(os, carry);
       }
       yield* finishDirs(os, carry, dirs, { old: stat, mode: this.#settings.mode }, sync);
       if (wholeFs !== undefined) yield* os.syncFs(wholeFs);
-      if (durability !== "none") yield* this.#syncParents();
-      signal?.throwIfAborted();
-      const swap = yield* this.#swap();
-      const full = durability !== "full" || (yield* syncDir(os, dir));
-      const result: PersistResult = {
-        path: this.#given,
-        swap,
-        written,
-        carried: carry.carried,
-        rescued: [],
-        durability: full ? durability : "file",
-        warnings: this.#warnings,
-      };
-      const previous = swap === "exchange" ? staging : this.#paths!.old;
-      if (swap !== "create") yield* this.#dispose(previous, carry, result);
-      yield* this.#unlock(result.warnings);
-      return result;
+      return carry;
     } finally {
       if (wholeFs !== undefined) yield* os.closeFs(wholeFs);
     }
+  }
+
+  /** The new version is in place: what is still to be done can't make it fail. */
+  *#end(swap: Swap, durable: boolean): Steps<PersistResult> {
+    const { durability, keep } = this.#settings;
+    const { staging, old } = this.#paths!;
+    this.#newParents.made = [];
+    this.#staged = false;
+    const result: PersistResult = {
+      path: this.#given,
+      swap,
+      written: this.#written,
+      carried: this.#carry!.carried,
+      rescued: [],
+      durability: durable || durability !== "full" ? durability : "file",
+      warnings: this.#warnings,
+    };
+    if (swap === "exchange" || swap === "rename") {
+      const previous = swap === "exchange" ? staging : old;
+      yield* dispose(this.#os, previous, this.#paths!, this.#carry!, keep, result);
+    }
+    yield* this.#unlock(result.warnings);
+    return result;
   }
 
   /** Removes everything that was staged, and gives the lock back whatever happens. */
@@ -153,6 +226,13 @@ export class DirStage {
         yield* removeDirs(this.#os, this.#newParents);
       }
     }
+  }
+
+  /** Gives the lock back; what is staged is another's to put in place. */
+  *leave(): Steps<void> {
+    this.#staged = false;
+    this.#newParents.made = [];
+    yield* this.discard();
   }
 
   /** Undoes what was staged, and puts into the caller's words what went wrong. */
@@ -208,77 +288,10 @@ export class DirStage {
     }
   }
 
-  #carryOver(): CarryOver {
-    const { carryOver, writeOnce } = this.#settings;
-    return {
-      live: this.#paths!.live,
-      staging: this.#paths!.staging,
-      dev: this.#target!.stat?.dev ?? 0,
-      wanted: carryOver,
-      always: writeOnce,
-      managed: new Set(),
-      refused: new Set(),
-      inodes: new Map(),
-      dirs: new Map(),
-      whole: new Set(),
-      copied: new Map(),
-      carried: 0,
-      keep: this.#settings.keep > 0,
-    };
-  }
-
   /** Syncs the directory above, for the claim, and the new ones above that. */
   *#syncParents(): Steps<void> {
     for (const parent of this.#newParents.parents) yield* syncDir(this.#os, parent);
     yield* syncDir(this.#os, this.#target!.dir);
-  }
-
-  *#swap(): Steps<Swap> {
-    const told = (outcome: Outcome): void => void (this.#outcome = outcome);
-    const { stat } = this.#target!;
-    const swap: Swap = yield* swapAndTell(this.#os, this.#paths!, this.#choice!, stat, told);
-    this.#newParents.made = [];
-    return swap;
-  }
-
-  /** Rescues what is new in the previous version, and removes it. Nothing in here fails a persist. */
-  *#dispose(previous: string, carry: CarryOver, result: PersistResult): Steps<void> {
-    const os = this.#os;
-    const { dir } = this.#target!;
-    const { warnings, rescued: paths } = result;
-    const { keep } = this.#settings;
-    this.#staged = false;
-    let path = previous;
-    let claimed: Claim | undefined;
-    try {
-      claimed = yield* claim(os, previous);
-      const { history } = this.#paths!;
-      if (keep > 0) path = inside(history, `${yield* addVersion(os, history, previous)}`);
-      else {
-        const aside = inside(dir, trashName(newToken()));
-        yield* os.rename(previous, aside);
-        path = aside;
-      }
-      const rescued: Rescued = { paths, conflicts: new Set() };
-      yield* drain(os, { ...carry, live: path, staging: carry.live }, rescued);
-      if (keep > 0) yield* prune(os, dir, history, keep);
-      if (rescued.conflicts.size === 0) return;
-      const both = [...rescued.conflicts].map((path) => JSON.stringify(path)).join(", ");
-      yield* this.#setAside(path, `${both} was changed in both versions`, warnings);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      yield* this.#setAside(path, `the version before was not removed (${why})`, warnings);
-    } finally {
-      yield* unclaim(os, claimed);
-    }
-  }
-
-  /** Keeps what may be nowhere else, under a name that cleaning up does not remove. */
-  *#setAside(path: string, why: string, warnings: string[]): Steps<void> {
-    const { dir, name } = this.#target!;
-    const kept = inside(dir, keptName(name, newToken()));
-    const stays = this.#settings.keep > 0 || (yield* caught(this.#os.rename(path, kept)));
-    warnings.push(`${why}: see ${JSON.stringify(stays ? path : kept)}`);
   }
 
   *#unlock(warnings: string[]): Steps<void> {

@@ -4,6 +4,7 @@
  * and removed after the last, under the lock.
  */
 
+import { dirname } from "node:path";
 import { Refusal } from "./errors.ts";
 import { siblingName } from "./names.ts";
 import type { LockSettings } from "./dir_options.ts";
@@ -11,6 +12,7 @@ import { caught, OsError } from "./os/errno.ts";
 import { processId } from "./os/mod.ts";
 import { type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
+import { rollForward } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
 import { writeFully } from "./block_writer.ts";
@@ -27,19 +29,23 @@ const PATIENCE = 4;
 /** How the line in a lock file starts; a file of that name that starts otherwise is the user's. */
 const MARK = '{"untorn":1';
 
-/** Takes the lock of `name` in `dir`, or fails with `ERR_LOCKED`. */
+/**
+ * Takes the lock of `name` in `dir`, or fails with `ERR_LOCKED`. Who takes it for a transaction tells its
+ * path, once committed, from `dir`: should it crash, whoever takes the lock next brings that to its end.
+ */
 export function* acquireLock(
   os: Os,
   dir: string,
   name: string,
   { wait, signal }: LockSettings,
+  transaction?: string,
 ): Steps<HeldLock> {
   const path = inside(dir, siblingName("lock", name));
   if (!(yield* os.canLock())) return { path, handle: undefined };
   const deadline = performance.now() + wait;
   for (let pause = 1;; pause = Math.min(pause * 2, 25)) {
     signal?.throwIfAborted();
-    const attempt = yield* tryLock(os, path, name);
+    const attempt = yield* tryLock(os, dir, path, { target: name, pid: processId(), transaction });
     if (typeof attempt === "object") return { path, handle: attempt.handle };
     if (attempt === "gone") continue;
     const left = deadline - performance.now();
@@ -65,8 +71,9 @@ export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
 /** One attempt: the lock, or that another holds it, or that the file was exchanged meanwhile. */
 function* tryLock(
   os: Os,
+  dir: string,
   path: string,
-  name: string,
+  facts: Facts,
 ): Steps<{ handle: Handle } | "held" | "gone"> {
   const handle = yield* os.openLock(path);
   let keep = false;
@@ -81,10 +88,11 @@ function* tryLock(
     if (!sameFile(yield* os.fstat(handle), there)) return "gone";
     if (there.size > 0) {
       // Its holder died. A new file says who holds it now.
+      if (!(yield* isOver(os, dir, factsOf(line).transaction))) return "held";
       yield* os.unlink(path);
       return "gone";
     }
-    const own = JSON.stringify({ untorn: 1, target: name, pid: processId() }) + "\n";
+    const own = JSON.stringify({ untorn: 1, ...facts }) + "\n";
     const error = yield* caught(writeFully(os, handle, new TextEncoder().encode(own)));
     // On a full disk it is taken without its line: to remove something must be possible there.
     const isFull = error?.code === "ENOSPC" || error?.code === "EDQUOT";
@@ -97,6 +105,14 @@ function* tryLock(
   } finally {
     if (!keep) yield* os.close(handle);
   }
+}
+
+/** Brings a transaction to its end, which its process did not; false if another process is at it. */
+function* isOver(os: Os, dir: string, transaction: string | undefined): Steps<boolean> {
+  if (transaction === undefined) return true;
+  const path = inside(dir, transaction);
+  if ((yield* look(os, path)) === undefined) return true;
+  return (yield* rollForward(os, inside(dir, dirname(transaction)), path)) === "done";
 }
 
 /** Removes a lock file that has no line yet; under its lock, or another may hold it by now. */
@@ -138,6 +154,8 @@ export interface LockState {
   target: string | undefined;
   /** Who holds it, in words. */
   holder: string;
+  /** The path of the transaction that it was taken for, from its directory. */
+  transaction: string | undefined;
 }
 
 const NO_LOCK: LockState = {
@@ -145,6 +163,7 @@ const NO_LOCK: LockState = {
   claims: false,
   target: undefined,
   holder: "another process",
+  transaction: undefined,
 };
 
 /** Looks at a lock without taking it, or changing anything. */
@@ -164,19 +183,35 @@ export function* lookAtLock(os: Os, path: string): Steps<LockState> {
     if (line === undefined) return { ...NO_LOCK, state: "users" };
     let state: LockState["state"] = "unknown";
     if (yield* os.canLock()) state = (yield* os.tryLock(handle, true)) ? "free" : "held";
-    return { ...NO_LOCK, state, claims: line !== "", ...facts(line) };
+    const { target, pid, transaction } = factsOf(line);
+    const holder = pid === undefined ? NO_LOCK.holder : `process ${pid}`;
+    return { state, claims: line !== "", target, holder, transaction };
   } finally {
     yield* os.close(handle);
   }
 }
 
+/** What a lock's line says. */
+interface Facts {
+  target: string;
+  pid: number;
+  /** The path of the transaction that it was taken for, from its directory; only upwards. */
+  transaction?: string | undefined;
+}
+
 /** What a lock's line says; nothing if it was not written to its end. */
-function facts(line: string): Partial<LockState> {
+function factsOf(line: string): Partial<Facts> {
   try {
-    const { target, pid } = JSON.parse(line);
-    return { target: String(target), holder: `process ${Number(pid)}` };
+    const { target, pid, transaction } = JSON.parse(line);
+    const found = { target: String(target), pid: Number(pid) };
+    return isUpwards(transaction) ? { ...found, transaction } : found;
   } catch (error) {
     if (error instanceof SyntaxError) return {};
     throw error;
   }
+}
+
+/** A lock file may be planted: it leads to nothing but what a cleanup further up would bring to its end. */
+function isUpwards(transaction: unknown): transaction is string {
+  return typeof transaction === "string" && /^(?:\.\.\/)*\.commit-[0-9a-f]{12}$/.test(transaction);
 }

@@ -38,6 +38,19 @@ export function committedName(token: string): string {
   return `.commit-${token}`;
 }
 
+/**
+ * `.commit-{12 hex}` of the one transaction that replaces the files of `name` in place: a name that can
+ * be told, so that it is found without a listing.
+ */
+export function journalName(name: string): string {
+  // FNV-1a, 64 bits (draft-eastlake-fnv); the first 48 are used. What collides waits, or is refused.
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(name)) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return committedName((hash >> 16n).toString(16).padStart(12, "0"));
+}
+
 /** `.corrupt-{name}-{12 hex}`: a version that is not removed, since it is not certain to be spare. */
 export function keptName(name: string, token: string): string {
   return `.corrupt-${fit(name, NAME_BYTES - token.length - ".corrupt--".length)}-${token}`;

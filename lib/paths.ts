@@ -61,19 +61,27 @@ export function parentsOf(relative: string): string[] {
   return parents;
 }
 
-/** Refuses what can't be the path of an entry within a directory. */
+/** Refuses what can't be the path of an entry within a directory, or what Untorn's own may be called. */
 export function checkEntryName(relative: unknown): void {
-  const wrong = (why: string): never => {
-    throw new TypeError(`an entry can't be called ${JSON.stringify(relative)}: ${why}`);
-  };
-  if (typeof relative !== "string") return wrong("it must be a string");
-  if (relative === "") wrong("it is empty");
-  if (isAbsolute(relative)) wrong("it must be relative");
-  if (relative.includes("\0")) wrong("it contains a NUL character");
-  if (!relative.isWellFormed()) wrong("it contains a lone surrogate");
-  if (sep !== "/" && relative.includes(sep)) wrong("its parts are separated by /");
+  checkRelative(relative);
+  for (const part of (relative as string).split("/")) {
+    if (isProtocolName(part)) wrong(relative, `${part} is a name that cleaning up may remove`);
+  }
+}
+
+function wrong(relative: unknown, why: string): never {
+  throw new TypeError(`an entry can't be called ${JSON.stringify(relative)}: ${why}`);
+}
+
+/** Refuses what leads out of a directory, or can't be a path. */
+export function checkRelative(relative: unknown): void {
+  if (typeof relative !== "string") return wrong(relative, "it must be a string");
+  if (relative === "") wrong(relative, "it is empty");
+  if (isAbsolute(relative)) wrong(relative, "it must be relative");
+  if (relative.includes("\0")) wrong(relative, "it contains a NUL character");
+  if (!relative.isWellFormed()) wrong(relative, "it contains a lone surrogate");
+  if (sep !== "/" && relative.includes(sep)) wrong(relative, "its parts are separated by /");
   for (const part of relative.split("/")) {
-    if (part === "" || part === "." || part === "..") wrong(`it has a part "${part}"`);
-    if (isProtocolName(part)) wrong(`${part} is a name that cleaning up may remove`);
+    if (part === "" || part === "." || part === "..") wrong(relative, `it has a part "${part}"`);
   }
 }

@@ -2,38 +2,16 @@
  * One directory of files, replaced or created in one step, from entries or from what fills a stage.
  */
 
-import {
-  asyncSource,
-  type Content,
-  endIterator,
-  type Source,
-  type SyncContent,
-  syncSource,
-  unlessAborted,
-} from "./content.ts";
+import { asyncSource, type Source, syncSource } from "./content.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
 import { DirStage } from "./dir_stage.ts";
+import { type Entries, filling, type Supply, supply, type SyncEntries } from "./entries.ts";
 import type { PersistResult } from "./persist_result.ts";
-import { SourceError } from "./errors.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
-import { checkEntryName, parentsOf, toPath } from "./paths.ts";
+import { toPath } from "./paths.ts";
 import { type StagedDir, StagedDirSteps, type StagedDirSync } from "./staged_dir.ts";
-import { parallel, runAsync, runSync, settle, type Steps } from "./steps.ts";
-
-/** Entries of the synchronous form: a record or an iterable of relative paths and content. */
-export type SyncEntries =
-  | Readonly<Record<string, SyncContent>>
-  | Iterable<readonly [string, SyncContent]>;
-
-/** Entries of the asynchronous form. */
-export type Entries =
-  | Readonly<Record<string, Content>>
-  | Iterable<readonly [string, Content]>
-  | AsyncIterable<readonly [string, Content]>;
-
-/** So many entries are written at a time, where calls answer later. */
-const AT_ONCE = 16;
+import { runAsync, runSync, type Steps } from "./steps.ts";
 
 /**
  * Replaces or creates one directory. A reader finds the whole old version or the whole new one, and so
@@ -121,33 +99,6 @@ export function persistDirSync(
   return runSync(staged.commit());
 }
 
-type Pair = readonly [string, unknown];
-type Supply = Iterator<Pair> | AsyncIterator<Pair>;
-
-/** Entries one by one. The names of a record are checked at once, before anything is touched. */
-function supply(entries: Entries): Supply {
-  if (typeof entries !== "object" || entries === null) {
-    throw new TypeError("the entries must be a record, an iterable of pairs or a function");
-  }
-  if (Symbol.asyncIterator in entries) return entries[Symbol.asyncIterator]();
-  if (Symbol.iterator in entries) return (entries as Iterable<Pair>)[Symbol.iterator]();
-  if (Object.prototype.toString.call(entries) !== "[object Object]") {
-    throw new TypeError("the entries must be a plain record, an iterable of pairs or a function");
-  }
-  const names = Object.keys(entries);
-  for (const name of names) {
-    checkEntryName(name);
-    for (const above of parentsOf(name)) {
-      if (Object.hasOwn(entries, above)) {
-        throw new TypeError(
-          `the entries ${JSON.stringify(above)} and ${JSON.stringify(name)} collide`,
-        );
-      }
-    }
-  }
-  return Object.entries(entries).values();
-}
-
 /** Replaces or creates a directory from entries, as steps. */
 export function* persist(
   os: Os,
@@ -157,43 +108,13 @@ export function* persist(
   settings: DirSettings,
 ): Steps<PersistResult> {
   const stage = new DirStage(os, target, settings);
-  let ended = false;
   try {
-    yield* stage.open();
-    yield* parallel(function* () {
-      for (;;) {
-        const pair = yield* nextPair(supply, settings.signal);
-        if (pair === undefined) {
-          ended = true;
-          return undefined;
-        }
-        const [name, content] = pair;
-        checkEntryName(name);
-        const source = toSource(content as never);
-        // A stream may come from the same place as the next entry, an archive say: one at a time.
-        if (source.whole !== undefined) return stage.write(name, source);
-        yield* stage.write(name, source);
-      }
-    }, AT_ONCE);
-    return yield* stage.commit();
+    return yield* filling(supply, toSource, settings.signal, function* (fill) {
+      yield* stage.open();
+      yield* fill(stage);
+      return yield* stage.commit();
+    });
   } catch (error) {
-    if (!ended) yield* endIterator(supply, settings.signal);
     throw yield* stage.fail(error);
   }
-}
-
-function* nextPair(
-  supply: Supply,
-  signal: AbortSignal | undefined,
-): Steps<Pair | undefined> {
-  try {
-    const answer = supply.next();
-    const next = "then" in answer ? yield* settle(unlessAborted(answer, signal)) : answer;
-    if (next.done) return undefined;
-    if (Array.isArray(next.value) && next.value.length === 2) return next.value as unknown as Pair;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new SourceError(error);
-  }
-  throw new TypeError("an entry must be a pair of a relative path and its content");
 }

@@ -2,22 +2,28 @@
  * Many files of one directory, read as one version, while others replace the directory.
  */
 
+import { dirname } from "node:path";
 import { systemCalls } from "./os/mod.ts";
 import { type Handle, type Os, sameFile, type Stat } from "./os/port.ts";
-import { siblingName } from "./names.ts";
-import { inside, split, toPath, withoutSlash } from "./paths.ts";
-import { describe } from "./errors.ts";
+import { journalName, siblingName } from "./names.ts";
+import { inside, toPath, withoutSlash } from "./paths.ts";
+import { describe, Refusal } from "./errors.ts";
 import { OsError } from "./os/errno.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
-import { look } from "./target.ts";
+import { locate, look } from "./target.ts";
 
 /** A directory that is missing between two renames is waited for so long, in ms. */
 const GAP = 1000;
 
+/** One whose files are being replaced, so long: a rename takes 20 µs, and there may be many of them. */
+const JOURNAL = 10_000;
+
 /**
  * Runs `read`, and runs it again if the directory was replaced meanwhile: what it returns comes from
- * one version, though it opens many files. While a swap of two renames is under way it waits. Errors
- * of a `read` that met a replacement are forgotten; so `read` should do nothing but read.
+ * one version, though it opens many files. While a swap of two renames, or one that replaces file by file
+ * (`"journal"`), is under way it waits. What is created or removed in the directory itself, not below,
+ * counts as a replacement too. Errors of a `read` that met one are forgotten; so `read` should do nothing
+ * but read.
  *
  * It takes part in no lock, and changes nothing. Permissions in Deno: `--allow-read` for the directory
  * and the one above.
@@ -61,6 +67,12 @@ export function readStableSync<T>(dir: string | URL, read: (path: string) => T):
   return runSync(stable(systemCalls().sync, toPath(dir), read)) as T;
 }
 
+/** A version, held open where that can be had. */
+interface Version {
+  open: Handle | undefined;
+  stat: Stat;
+}
+
 /** Reads one version, as steps. */
 export function* stable<T>(
   os: Os,
@@ -77,9 +89,7 @@ export function* stable<T>(
       } catch (error) {
         answer = { error };
       }
-      // As long as it is open its inode number is no other's.
-      const now = yield* inWords(dir, target(os, dir));
-      same = now !== undefined && sameFile(now, stat);
+      same = yield* inWords(dir, isSame(os, dir, stat));
     } finally {
       if (open !== undefined) yield* os.close(open);
     }
@@ -88,30 +98,57 @@ export function* stable<T>(
   }
 }
 
-/** Opens the directory; one that is missing because it is being replaced is waited for. */
-function* openVersion(os: Os, dir: string): Steps<{ open: Handle | undefined; stat: Stat }> {
-  const deadline = performance.now() + GAP;
+/**
+ * Whether it is still the version that was opened, whose inode number is no other's as long as it is open.
+ * One that is replaced in place gets another time before its transaction is gone.
+ */
+function* isSame(os: Os, dir: string, stat: Stat): Steps<boolean> {
+  if ((yield* journalOf(os, dir)) !== undefined) return false;
+  const now = yield* target(os, dir);
+  return now !== undefined && sameFile(now, stat) && now.mtime === stat.mtime &&
+    now.ctime === stat.ctime;
+}
+
+/** The transaction that replaces it in place just now, if one does. */
+function* journalOf(os: Os, dir: string): Steps<string | undefined> {
+  const { dir: above, name } = yield* locate(os, withoutSlash(dir), true);
+  const path = inside(above, journalName(name));
+  return name === "" || (yield* look(os, path)) === undefined ? undefined : path;
+}
+
+/** Opens the directory; one that is being replaced is waited for. */
+function* openVersion(os: Os, dir: string): Steps<Version> {
+  const began = performance.now();
   for (let pause = 1;; pause = Math.min(pause * 2, 20)) {
     try {
-      return yield* openNow(os, dir);
+      const { journal, ...found } = yield* openNow(os, dir);
+      if (journal === undefined) return found;
+      if (found.open !== undefined) yield* os.close(found.open);
+      if (performance.now() > began + JOURNAL) {
+        const why = `it is between two versions; if no process is at it, clean up ${
+          JSON.stringify(dirname(journal))
+        }`;
+        throw new Refusal("EBUSY", journal, why);
+      }
     } catch (error) {
       const gone = error instanceof OsError && error.code === "ENOENT";
-      if (!gone || performance.now() > deadline) throw error;
-      // It is being replaced, or has come back since.
-      const back = (yield* target(os, dir)) !== undefined;
-      if (!back && !(yield* isBeingReplaced(os, dir))) throw error;
+      if (!gone || performance.now() > began + GAP) throw error;
+      // It is being replaced, or has come back since, or was and is being replaced again.
+      const isMissing = !(yield* isBeingReplaced(os, dir)) &&
+        (yield* target(os, dir)) === undefined && !(yield* isBeingReplaced(os, dir));
+      if (isMissing) throw error;
     }
     yield* os.sleep(pause);
   }
 }
 
-function* openNow(os: Os, dir: string): Steps<{ open: Handle | undefined; stat: Stat }> {
+function* openNow(os: Os, dir: string): Steps<Version & { journal: string | undefined }> {
   const open = yield* os.openDir(dir);
-  if (open === undefined) return { open, stat: yield* os.lstat(inside(dir, ".")) };
   try {
-    return { open, stat: yield* os.fstat(open) };
+    const stat = open === undefined ? yield* os.lstat(inside(dir, ".")) : yield* os.fstat(open);
+    return { open, stat, journal: yield* journalOf(os, dir) };
   } catch (error) {
-    yield* os.close(open);
+    if (open !== undefined) yield* os.close(open);
     throw error;
   }
 }
@@ -132,7 +169,7 @@ function* inWords<T>(dir: string, steps: Steps<T>): Steps<T> {
 
 /** Whether its previous version stands aside for it. */
 function* isBeingReplaced(os: Os, dir: string): Steps<boolean> {
-  const { dir: above, name } = split(withoutSlash(dir));
+  const { dir: above, name } = yield* locate(os, withoutSlash(dir), true);
   return (yield* look(os, inside(above, siblingName("old", name)))) !== undefined;
 }
 

@@ -2,25 +2,17 @@
  * What a crash left beside a directory, finished or undone as `recovery.ts` decides; under its lock.
  */
 
+import type { LockSettings } from "./dir_options.ts";
 import { addVersion } from "./history.ts";
-import { keptName, newToken, siblingName } from "./names.ts";
+import { journalName, keptName, newToken } from "./names.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { type Action, decide, type Found } from "./recovery.ts";
+import { finishCommitted } from "./roll_forward.ts";
 import { settle, type Steps } from "./steps.ts";
 import type { SwapPaths } from "./swap.ts";
 import { look } from "./target.ts";
 import { trash } from "./trash.ts";
-
-/** Where a directory, and what a swap puts beside it, are. */
-export function swapPaths(dir: string, name: string): SwapPaths {
-  return {
-    live: inside(dir, name),
-    staging: inside(dir, siblingName("staging", name)),
-    old: inside(dir, siblingName("old", name)),
-    history: inside(dir, siblingName("history", name)),
-  };
-}
 
 /** Whether a version can be trusted. */
 export type IsValid = (path: string) => Steps<boolean>;
@@ -79,8 +71,10 @@ export function* recoverDir(
   dir: string,
   name: string,
   paths: SwapPaths,
+  waiting: LockSettings,
 ): Steps<string[]> {
   const warnings: string[] = [];
+  yield* finishCommitted(os, dir, inside(dir, journalName(name)), waiting);
   // Without a `validate`, every version is trusted.
   const found = yield* findVersions(os, paths, () => settle(true));
   for (const action of decide(found)) {

@@ -13,8 +13,9 @@ import { caught, OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import { type Handle, type Os, sameFile, type Stat } from "./os/port.ts";
 import { inside, split, toPath, withoutSlash } from "./paths.ts";
-import { findVersions, recoverDir, swapPaths } from "./recover_dir.ts";
+import { findVersions, recoverDir } from "./recover_dir.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
+import { swapPaths } from "./swap.ts";
 import { look } from "./target.ts";
 import { type Claim, claim, refuseMounts, removeAll, unclaim } from "./trash.ts";
 
@@ -127,7 +128,7 @@ class Removal {
       const held = lock ? yield* acquireLock(os, dir, name, this.#settings) : undefined;
       try {
         if (held?.handle !== undefined || !(yield* this.#mayBeLive(dir, name))) {
-          this.#result.warnings.push(...yield* recoverDir(os, dir, name, paths));
+          this.#result.warnings.push(...yield* recoverDir(os, dir, name, paths, this.#settings));
         }
         stat = yield* look(os, path);
         if (stat !== undefined) yield* this.#removeNow(dir, stat);

@@ -1,18 +1,22 @@
 /**
- * A committed transaction is brought to its end: each of its changes is made, unless it has been already.
- * Whether it has shows in what is left in the transaction's directory, not in the targets, which others
- * may have changed since. So it may be cut off after any call, and begun again by anybody.
+ * A committed transaction is brought to its end: each of its changes is made, unless it has been already,
+ * which shows in what is left in the transaction's directory. So it may be cut off after any call, and
+ * begun again by anybody. What somebody else has changed since the commit is newer, and stays.
  */
 
 import { dirname } from "node:path";
+import type { LockSettings } from "./dir_options.ts";
 import { syncDir } from "./dir_sync.ts";
-import { keptName, newToken, recognise } from "./names.ts";
-import { caught } from "./os/errno.ts";
-import type { Os } from "./os/port.ts";
+import { Refusal } from "./errors.ts";
+import { addVersion } from "./history.ts";
+import { keptName, newToken } from "./names.ts";
+import { caught, OsError } from "./os/errno.ts";
+import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
 import { readAll } from "./read_all.ts";
-import { type Change, fromText, RECORD } from "./record.ts";
+import { type Change, fromText, isMarked, RECORD } from "./record.ts";
 import type { Steps } from "./steps.ts";
+import { chooseSwap, swapIn, type SwapPaths, swapPaths } from "./swap.ts";
 import { look, makeDirs, type NewDirs } from "./target.ts";
 import { claim, trashClaimed, unclaim } from "./trash.ts";
 import { refuseOutside } from "./within_root.ts";
@@ -20,31 +24,72 @@ import { refuseOutside } from "./within_root.ts";
 /** Whether a transaction was brought to its end, or another process is at it. */
 export type Ending = "done" | "another's";
 
-/** Brings a committed transaction of `root` to its end, and removes it. */
-export function* rollForward(os: Os, root: string, committed: string): Steps<Ending> {
-  const claimed = yield* claim(os, committed);
+/** A committed transaction. */
+export interface Committed {
+  root: string;
+  /** The transaction's directory. */
+  dir: string;
+  changes: Change[];
+  sync: boolean;
+}
+
+/** Brings a committed transaction of `root`, whose process has ended, to its end, and removes it. */
+export function* rollForward(os: Os, root: string, dir: string): Steps<Ending> {
+  try {
+    return yield* rollForwardClaimed(os, root, dir);
+  } catch (error) {
+    const isGone = error instanceof OsError && error.code === "ENOENT";
+    // Another process was faster.
+    if (isGone && (yield* look(os, dir)) === undefined) return "done";
+    throw error;
+  }
+}
+
+function* rollForwardClaimed(os: Os, root: string, dir: string): Steps<Ending> {
+  const claimed = yield* claim(os, dir);
   if (claimed === undefined) return "another's";
   try {
-    const record = inside(committed, RECORD);
-    const changes = fromText(new TextDecoder().decode(yield* readAll(os, record)), record);
-    yield* applyAll(os, root, committed, changes, true);
-    yield* trashClaimed(os, root, committed);
+    const record = inside(dir, RECORD);
+    const text = new TextDecoder().decode(yield* readAll(os, record));
+    const changes = fromText(text, (yield* os.lstat(inside(root, "."))).ino, record);
+    yield* applyAll(os, { root, dir, changes, sync: true }, true);
+    for (const change of changes) {
+      if (change.do === "swap") yield* archive(os, root, dir, change);
+    }
+    yield* trashClaimed(os, root, dir);
     return "done";
   } finally {
     yield* unclaim(os, claimed);
   }
 }
 
-/** Makes all changes; what one of them meets keeps none of the others back, and is thrown at the end. */
-export function* applyAll(
+/** The same, waiting for another process that is at it; nothing if there is no such transaction. */
+export function* finishCommitted(
   os: Os,
   root: string,
-  committed: string,
-  changes: Change[],
-  sync: boolean,
+  dir: string,
+  { wait, signal }: LockSettings,
 ): Steps<void> {
+  const deadline = performance.now() + wait;
+  while ((yield* look(os, dir)) !== undefined) {
+    signal?.throwIfAborted();
+    if ((yield* rollForward(os, root, dir)) === "done") return;
+    if (performance.now() > deadline) {
+      const why = "another process is bringing a transaction to its end; try again, or wait longer";
+      throw new Refusal("ERR_LOCKED", dir, why);
+    }
+    yield* os.sleep(10);
+  }
+}
+
+/**
+ * Makes all changes; what one of them meets keeps none of the others back, and is thrown at the end.
+ * `recovering`: after a crash, since when others may have changed the same.
+ */
+export function* applyAll(os: Os, committed: Committed, recovering: boolean): Steps<void> {
   const errors: unknown[] = [];
   const entered = new Set<string>();
+  const { root, changes, sync } = committed;
   const real = yield* os.realpath(root);
   for (const change of changes) {
     try {
@@ -52,7 +97,7 @@ export function* applyAll(
         yield* refuseOutside(os, real, inside(root, path));
         entered.add(dirname(inside(root, path)));
       }
-      yield* apply(os, root, committed, change, entered);
+      yield* apply(os, committed, change, recovering, entered);
     } catch (error) {
       errors.push(error);
     }
@@ -63,55 +108,101 @@ export function* applyAll(
 
 function* apply(
   os: Os,
-  root: string,
-  committed: string,
+  { root, dir }: Committed,
   change: Change,
+  recovering: boolean,
   entered: Set<string>,
 ): Steps<void> {
   const path = inside(root, change.path);
-  if (change.do === "make") {
-    const dirs: NewDirs = { made: [], parents: [] };
-    yield* makeDirs(os, path, dirs);
-    for (const dir of dirs.parents) entered.add(dir);
-    return;
+  const now = yield* look(os, path);
+  switch (change.do) {
+    case "make": {
+      const dirs: NewDirs = { made: [], parents: [] };
+      if (now === undefined) yield* makeDirs(os, path, dirs);
+      for (const dir of dirs.parents) entered.add(dir);
+      return;
+    }
+    case "mode":
+      return yield* onOpen(os, path, (open) => os.chmod(open, path, change.mode));
+    case "stamp":
+      return yield* onOpen(os, path, (open) => os.utime(open, change.mtime));
+    case "rename": {
+      const { ino, birth } = change.moved;
+      if (now?.ino !== ino || now.birth !== birth) return;
+      const to = inside(root, change.to);
+      if (recovering && !isMarked(change.before, yield* look(os, to))) return;
+      return yield* os.rename(path, to);
+    }
   }
-  if (change.do === "rename") {
-    if ((yield* look(os, path))?.ino !== change.ino) return;
-    const to = inside(root, change.to);
-    yield* setDirectoryAside(os, to);
-    return yield* os.rename(path, to);
+  const staged = inside(dir, change.staged);
+  const there = yield* look(os, staged);
+  if (change.do === "swap") {
+    if (there?.ino === change.ino) yield* swap(os, path, staged, now, recovering && change);
+  } else if (change.do === "write") {
+    if (there === undefined || recovering && !isMarked(change.before, now)) return;
+    yield* os.rename(staged, path);
+  } else {
+    if (there !== undefined || recovering && !isMarked(change.before, now)) return;
+    const error = yield* caught(os.rename(path, staged));
+    if (error !== undefined && error.code !== "ENOENT") throw error;
   }
-  const staged = inside(committed, change.staged);
-  const isThere = (yield* look(os, staged)) !== undefined;
-  if (change.do === "write") {
-    if (!isThere) return;
-    yield* setDirectoryAside(os, path);
-    return yield* os.rename(staged, path);
-  }
-  if (isThere) return;
-  const error = yield* caught(os.rename(path, staged));
-  if (error !== undefined && error.code !== "ENOENT") throw error;
 }
 
-/** A directory that somebody made where a file is to be is kept, under a name that says so. */
-function* setDirectoryAside(os: Os, path: string): Steps<void> {
-  if ((yield* look(os, path))?.kind !== "directory") return;
+/** Where the version before is, if it was not exchanged. */
+export function oldOf(staged: string): string {
+  return `${staged}.old`;
+}
+
+function* swap(
+  os: Os,
+  path: string,
+  staged: string,
+  now: Stat | undefined,
+  since: false | Change & { do: "swap" },
+): Steps<void> {
   const { dir, name } = split(path);
-  yield* os.rename(path, inside(dir, keptName(name, newToken())));
+  const paths: SwapPaths = { ...swapPaths(dir, name), staging: staged, old: oldOf(staged) };
+  if (since) {
+    const aside = yield* look(os, paths.old);
+    if (aside === undefined && !isMarked(since.before, now)) return;
+    if (aside !== undefined && now !== undefined) {
+      // Made while the version before stood aside: by somebody who missed it, and may need it.
+      yield* os.rename(path, inside(dir, keptName(name, newToken())));
+      now = undefined;
+    }
+  }
+  const { dev } = yield* os.lstat(staged);
+  yield* swapIn(os, paths, yield* chooseSwap(os, dir, dev, "auto"), now !== undefined);
 }
 
-/** The names of the transactions that crashed below a root: being staged, and committed. */
-export function* findTransactions(
+/** A version before of which others are kept is kept as well. */
+function* archive(
   os: Os,
   root: string,
-): Steps<{ staged: string[]; committed: string[] }> {
-  const names = (yield* os.readdir(root))
-    .filter(({ name, kind }) =>
-      kind === "directory" && recognise(name, "directory")?.kind === "transaction"
-    )
-    .map(({ name }) => name);
-  return {
-    staged: names.filter((name) => name.startsWith(".txn-")),
-    committed: names.filter((name) => name.startsWith(".commit-")),
-  };
+  dir: string,
+  { path, staged, ino }: Change & { do: "swap" },
+): Steps<void> {
+  const target = split(inside(root, path));
+  const { history } = swapPaths(target.dir, target.name);
+  if ((yield* look(os, history)) === undefined) return;
+  for (const name of [staged, oldOf(staged)]) {
+    const stat = yield* look(os, inside(dir, name));
+    if (stat !== undefined && stat.ino !== ino) yield* addVersion(os, history, inside(dir, name));
+  }
+}
+
+/** What only the owner of a directory may do; for others it stays undone. */
+function* onOpen(
+  os: Os,
+  path: string,
+  act: (open: Handle) => Steps<void>,
+): Steps<void> {
+  const open = yield* os.openDir(path);
+  if (open === undefined) return;
+  try {
+    const error = yield* caught(act(open));
+    if (error !== undefined && error.code !== "EPERM") throw error;
+  } finally {
+    yield* os.close(open);
+  }
 }

@@ -13,9 +13,9 @@ import { caught } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath, withoutSlash } from "./paths.ts";
-import { recoverDir, swapPaths } from "./recover_dir.ts";
+import { recoverDir } from "./recover_dir.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
-import { chooseSwap, type Swap, swapAndTell } from "./swap.ts";
+import { chooseSwap, type Swap, swapAndTell, swapPaths } from "./swap.ts";
 import { locate, look, type Target } from "./target.ts";
 
 /** A version that is kept. */
@@ -187,7 +187,7 @@ export function* rollBack(
     const { dir, name, path } = yield* find(os, given);
     const paths = { ...swapPaths(dir, name), live: path };
     if (settings.lock) held = yield* acquireLock(os, dir, name, settings);
-    warnings.push(...yield* recoverDir(os, dir, name, paths));
+    warnings.push(...yield* recoverDir(os, dir, name, paths, settings));
     const all = yield* versionsIn(os, paths.history);
     const version = chooseVersion(given, all, to);
     const before = yield* look(os, path);

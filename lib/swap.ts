@@ -4,14 +4,15 @@
  */
 
 import { type Outcome, Refusal } from "./errors.ts";
+import { siblingName } from "./names.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
 import { withScratch } from "./trash.ts";
 
-/** How a directory got into its place. */
-export type Swap = "create" | "exchange" | "rename";
+/** How a directory got into its place; `"journal"`: it stayed, and what is in it was replaced. */
+export type Swap = "create" | "exchange" | "rename" | "journal";
 
 /** The names of a swap. */
 export interface SwapPaths {
@@ -20,6 +21,16 @@ export interface SwapPaths {
   old: string;
   /** Where versions are kept. */
   history: string;
+}
+
+/** Where a directory, and what a swap puts beside it, are. */
+export function swapPaths(dir: string, name: string): SwapPaths {
+  return {
+    live: inside(dir, name),
+    staging: inside(dir, siblingName("staging", name)),
+    old: inside(dir, siblingName("old", name)),
+    history: inside(dir, siblingName("history", name)),
+  };
 }
 
 /** What exchanges have proved to do, by file system. */
@@ -101,7 +112,7 @@ export function* swapAndTell(
  * Puts the staged directory in place. The previous version is at `staging` after an exchange, at `old`
  * after two renames.
  */
-function* swapIn(
+export function* swapIn(
   os: Os,
   paths: SwapPaths,
   choice: SwapChoice,

@@ -4,6 +4,7 @@
  * others; a name that is not Untorn's is never touched.
  */
 
+import { dirname, join } from "node:path";
 import type { CleanupSettings } from "./cleanup_options.ts";
 import type { CleanupReport } from "./cleanup_report.ts";
 import { syncDir } from "./dir_sync.ts";
@@ -11,14 +12,14 @@ import { reasonOf, Refusal } from "./errors.ts";
 import { findLeftovers, type Leftovers } from "./leftovers.ts";
 import { acquireLock, type LockState, lookAtLock, releaseLock } from "./lock.ts";
 import { siblingName } from "./names.ts";
-import { caught, OsError } from "./os/errno.ts";
+import { OsError } from "./os/errno.ts";
 import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import { findVersions, perform, swapPaths } from "./recover_dir.ts";
+import { findVersions, perform } from "./recover_dir.ts";
 import { type Action, decide, isOld } from "./recovery.ts";
 import { rollForward } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
-import type { SwapPaths } from "./swap.ts";
+import { type SwapPaths, swapPaths } from "./swap.ts";
 import { look } from "./target.ts";
 import { claim, trashClaimed, unclaim } from "./trash.ts";
 import { askValid } from "./validation.ts";
@@ -102,14 +103,15 @@ export class Sweep {
     const { report } = this;
     const renamed = (): number => report.restored.length + report.quarantined.length;
     const before = renamed();
+    // First: what is in a transaction was there before what has been made since.
+    for (const name of leftovers.transactions.filter((name) => name.startsWith(".commit-"))) {
+      yield* this.#attempt(inside(dir, name), this.#committed(dir, inside(dir, name)));
+    }
     for (const name of leftovers.targets) {
       yield* this.#attempt(inside(dir, name), this.#target(dir, name));
     }
     for (const { name, target } of leftovers.stagedFiles) {
       yield* this.#attempt(inside(dir, name), this.#stagedFile(dir, name, target));
-    }
-    for (const name of leftovers.transactions.filter((name) => name.startsWith(".commit-"))) {
-      yield* this.#attempt(inside(dir, name), this.#committed(dir, inside(dir, name)));
     }
     const unwanted = leftovers.transactions.filter((name) => name.startsWith(".txn-"));
     for (const name of [...leftovers.trash, ...unwanted]) {
@@ -157,7 +159,8 @@ export class Sweep {
     const paths = swapPaths(dir, name);
     const lockPath = inside(dir, siblingName("lock", name));
     const lock = yield* lookAtLock(os, lockPath);
-    const hands = yield* this.#handsOff(lock, lockPath, paths);
+    const hands = (yield* this.#unfinished(dir, lock)) ??
+      (yield* this.#handsOff(lock, lockPath, paths));
     if (hands !== undefined) {
       const hasLock = lock.state !== "none" && lock.state !== "users";
       const there = [...yield* this.#directories(paths), ...hasLock ? [lockPath] : []];
@@ -170,6 +173,18 @@ export class Sweep {
     if (lock.state !== "free" || !isClean) return;
     const reason = lock.claims ? `its holder, ${lock.holder}, has ended` : "nobody holds it";
     this.#note("removed", lockPath, paths.live, reason, lock.claims);
+  }
+
+  /** A lock that is left of a transaction further up leads to it, and stays until that is at its end. */
+  *#unfinished(dir: string, { transaction }: LockState): Steps<string | undefined> {
+    if (transaction === undefined) return undefined;
+    if ((yield* look(this.#os, inside(dir, transaction))) === undefined) return undefined;
+    const isNext = this.report.rolledForward.some(({ path }) =>
+      join(path) === join(dir, transaction)
+    );
+    if (isNext && !this.#acts) return undefined;
+    const root = yield* this.#os.realpath(inside(dir, dirname(transaction)));
+    return `a transaction is to be brought to its end first: clean up ${JSON.stringify(root)}`;
   }
 
   /** Why what is beside a target must be left alone, if it must. */
@@ -262,24 +277,19 @@ export class Sweep {
     const keep = (reason: string): void => this.#note("kept", path, dir, reason, true);
     if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
     if (this.#acts) {
-      const error = yield* caught(this.#rollForward(dir, path, keep));
-      // What is missing may be something that it needs.
-      const isGone = (yield* look(os, path)) === undefined;
-      if (error?.code === "ENOENT" && !isGone) {
+      try {
+        if ((yield* rollForward(os, dir, path)) === "another's") return keep(IS_LIVE);
+      } catch (error) {
+        // What is missing is something that it needs.
+        if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
         return this.#note("failed", path, dir, reasonOf(error, dir), true);
       }
-      if (error !== undefined) throw error;
-      if (!isGone) return;
     } else {
       const claimed = yield* claim(os, path);
       if (claimed === undefined) return keep(IS_LIVE);
       yield* unclaim(os, claimed);
     }
     this.#note("rolledForward", path, dir, "its process ended before all of it was in place", true);
-  }
-
-  *#rollForward(dir: string, path: string, keep: (reason: string) => void): Steps<void> {
-    if ((yield* rollForward(this.#os, dir, path)) === "another's") keep(IS_LIVE);
   }
 
   *#trash(dir: string, path: string, reason: string): Steps<void> {

@@ -11,20 +11,44 @@ import {
   unlessAborted,
 } from "./content.ts";
 import { toJson } from "./atomic_write.ts";
-import { type TransactionOptions, transactionSettings } from "./dir_options.ts";
+import {
+  type DirSettings,
+  type PartOptions,
+  partSettings,
+  type TransactionOptions,
+  transactionSettings,
+} from "./dir_options.ts";
+import type { DirStage } from "./dir_stage.ts";
+import { type Entries, filling, type Supply, supply, type SyncEntries } from "./entries.ts";
 import { Refusal, SourceError } from "./errors.ts";
 import { known, permissionBits } from "./options.ts";
 import { OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
-import { toPath } from "./paths.ts";
+import { checkEntryName, toPath } from "./paths.ts";
 import { queue, Staging } from "./staging.ts";
-import { runAsync, runSync, type Steps } from "./steps.ts";
+import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { type TransactionResult, TransactionStage } from "./transaction_stage.ts";
 
 /** Options of a file that a transaction writes. */
 export interface ChangeOptions {
   /** The permission bits, set exactly. When absent, an existing file's are kept. */
   mode?: number;
+}
+
+/** A directory on its way, as the function is handed it that fills it. */
+export interface Filler {
+  /** The directory, which may be filled by any other means as well. */
+  readonly path: string;
+  /** Writes an entry, by its path in the directory; directories above it are made. */
+  write(relative: string, content: Content): Promise<void>;
+}
+
+/** The same with synchronous methods. */
+export interface FillerSync {
+  /** See {@link Filler.path}. */
+  readonly path: string;
+  /** See {@link Filler.write}. */
+  write(relative: string, content: SyncContent): void;
 }
 
 /** What a transaction can change; all paths are below its root, relative to it or absolute. */
@@ -36,6 +60,15 @@ export interface Transaction {
   write(path: string, content: Content, options?: ChangeOptions): Promise<void>;
   /** The same for a value as JSON, indented by two spaces. */
   writeJson(path: string, value: unknown, options?: ChangeOptions): Promise<void>;
+  /**
+   * Replaces or creates a directory, as `persistDir` does, with what it carries over; it is locked until
+   * the transaction ends. A function may fill it instead of entries.
+   */
+  persistDir(
+    path: string,
+    entries: Entries | ((stage: Filler) => void | Promise<void>),
+    options?: PartOptions,
+  ): Promise<void>;
   /** Removes a file, a link or a directory with all that is in it; false if nothing is there. */
   remove(path: string): Promise<boolean>;
   /** Gives a file or a directory another name; a file may replace a file. */
@@ -48,6 +81,12 @@ export interface TransactionSync {
   write(path: string, content: SyncContent, options?: ChangeOptions): void;
   /** See {@link Transaction.writeJson}. */
   writeJson(path: string, value: unknown, options?: ChangeOptions): void;
+  /** See {@link Transaction.persistDir}. */
+  persistDir(
+    path: string,
+    entries: SyncEntries | ((stage: FillerSync) => void),
+    options?: PartOptions,
+  ): void;
   /** See {@link Transaction.remove}. */
   remove(path: string): boolean;
   /** See {@link Transaction.rename}. */
@@ -107,6 +146,14 @@ export async function transaction(
   const tx: Transaction = {
     write: (path, content, options) => write(path, () => asyncSource(content), options),
     writeJson: (path, value, options) => write(path, () => syncSource(toJson(value, 2)), options),
+    persistDir: (path, entries, options) =>
+      run(() => {
+        const part = partSettings(options, settings);
+        if (typeof entries !== "function") {
+          return persistFrom(stage, path, supply(entries), asyncSource, part);
+        }
+        return stage.persist(path, part, (dir) => fillLater(dir, entries, settings.signal));
+      }),
     remove: (path) => run(() => stage.remove(path)),
     rename: (path, to) => run(() => stage.rename(path, to)),
   };
@@ -141,6 +188,14 @@ export function transactionSync(
       run(() => stage.write(path, syncSource(content), modeOf(options))),
     writeJson: (path, value, options) =>
       run(() => stage.write(path, syncSource(toJson(value, 2)), modeOf(options))),
+    persistDir: (path, entries, options) =>
+      run(() => {
+        const part = partSettings(options, settings);
+        if (typeof entries !== "function") {
+          return persistFrom(stage, path, supply(entries), syncSource, part);
+        }
+        return stage.persist(path, part, (dir) => fillNow(dir, entries));
+      }),
     remove: (path) => run(() => stage.remove(path)),
     rename: (path, to) => run(() => stage.rename(path, to)),
   };
@@ -166,6 +221,54 @@ function prepare(
   }
   const stage = new TransactionStage(os, target, settings);
   return { stage, staging: new Staging<TransactionResult>(target, stage), settings };
+}
+
+function persistFrom(
+  stage: TransactionStage,
+  path: string,
+  supply: Supply,
+  toSource: (content: never) => Source,
+  settings: DirSettings,
+): Steps<void> {
+  return filling(supply, toSource, settings.signal, (fill) => stage.persist(path, settings, fill));
+}
+
+function* fillNow(dir: DirStage, fill: (stage: FillerSync) => void): Steps<void> {
+  const filled: unknown = fill({
+    path: dir.path,
+    write: (relative, content) => {
+      checkEntryName(relative);
+      runSync(dir.write(relative, syncSource(content)));
+    },
+  });
+  if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
+  yield* settle(undefined);
+}
+
+function* fillLater(
+  dir: DirStage,
+  fill: (stage: Filler) => void | Promise<void>,
+  signal: AbortSignal | undefined,
+): Steps<void> {
+  const inOrder = queue();
+  let failed: { error: unknown } | undefined;
+  const write = function* (relative: string, content: Content): Steps<void> {
+    try {
+      checkEntryName(relative);
+      yield* dir.write(relative, asyncSource(content));
+    } catch (error) {
+      failed ??= { error };
+      throw error;
+    }
+  };
+  const filled = fill({
+    path: dir.path,
+    write: (relative, content) => inOrder(() => write(relative, content)),
+  });
+  yield* settle(unlessAborted(Promise.resolve(filled), signal));
+  // After all that was called for, awaited or not.
+  yield* settle(inOrder(() => settle(undefined)));
+  if (failed !== undefined) throw failed.error;
 }
 
 function* started<T>(start: () => Steps<T>): Steps<T> {

@@ -8,35 +8,40 @@
  * crash interrupts, the next transaction or a cleanup brings to its end.
  */
 
-import { dirname } from "node:path";
 import { BlockWriter, writeFully } from "./block_writer.ts";
+import { Changes } from "./changes.ts";
+import { commitAll } from "./commit.ts";
 import { cancel, type Source } from "./content.ts";
-import type { RollbackSettings } from "./dir_options.ts";
-import { syncDir } from "./dir_sync.ts";
+import type { DirSettings, TransactionSettings } from "./dir_options.ts";
+import { DirStage } from "./dir_stage.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "./metadata.ts";
-import { committedName, newToken, transactionName } from "./names.ts";
+import { committedName, recognise, transactionName } from "./names.ts";
 import type { Durability } from "./options.ts";
 import { caught, OsError } from "./os/errno.ts";
-import type { Os, Stat } from "./os/port.ts";
+import type { Os } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
-import { type Change, RECORD, toText } from "./record.ts";
-import { applyAll, findTransactions, rollForward } from "./roll_forward.ts";
+import type { PersistResult } from "./persist_result.ts";
+import type { Change } from "./record.ts";
+import { finishCommitted } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
-import { locate, look } from "./target.ts";
-import { type Claim, claim, trashClaimed, unclaim } from "./trash.ts";
-import { canonicalPath, relativeTo } from "./within_root.ts";
+import { type Claim, claim, makeClaimed, trashClaimed, unclaim } from "./trash.ts";
 
-/** The settings of a transaction. */
-export type TransactionSettings = Omit<RollbackSettings, "swap">;
+/** One thing that a transaction has changed; paths are relative to its root. */
+export type Changed =
+  | { do: "write" | "remove"; path: string }
+  | { do: "rename"; path: string; to: string }
+  | { do: "persist" } & Pick<PersistResult, "path" | "swap" | "written" | "carried" | "rescued">;
+
+type DirChange = Change & { do: "swap" };
 
 /** What a transaction has done. */
 export interface TransactionResult {
   /** The root, as it was given. */
   path: string;
-  /** What was changed, in the order of the calls; paths are relative to the root. */
-  changes: { do: "write" | "remove" | "rename"; path: string; to?: string }[];
+  /** What was changed, in the order of the calls. */
+  changes: Changed[];
   /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
   durability: Durability;
   /** What went wrong after all was safely in place; empty if nothing did. */
@@ -48,14 +53,12 @@ export class TransactionStage {
   readonly #os: Os;
   readonly #given: string;
   readonly #settings: TransactionSettings;
-  /** The root without links. */
-  #root = "";
-  #dev = 0;
+  #changes: Changes | undefined;
+  #dirs = new Map<DirChange, DirStage>();
   #lock: HeldLock | undefined;
   /** The transaction's directory, as long as it is there, and its mark. */
   #dir: string | undefined;
   #claimed: Claim | undefined;
-  #changes: Change[] = [];
   #outcome: Outcome = "unchanged";
 
   constructor(os: Os, given: string, settings: TransactionSettings) {
@@ -69,54 +72,39 @@ export class TransactionStage {
     const os = this.#os;
     const { lock, signal } = this.#settings;
     signal?.throwIfAborted();
-    this.#root = yield* os.realpath(this.#given);
-    const { kind, dev } = yield* os.lstat(this.#root);
-    if (kind !== "directory") throw new OsError("ENOTDIR", "lstat", this.#root);
-    this.#dev = dev;
-    const { dir, name } = split(this.#root);
+    const root = yield* os.realpath(this.#given);
+    const { kind, dev } = yield* os.lstat(root);
+    if (kind !== "directory") throw new OsError("ENOTDIR", "lstat", root);
+    this.#changes = new Changes(os, this.#given, root, dev);
+    const { dir, name } = split(root);
     if (lock && name === "") {
-      throw new Refusal(
-        "EINVAL",
-        this.#root,
-        "it has no directory above it for its lock (lock: false)",
-      );
+      const why = "it has no directory above it for its lock (lock: false)";
+      throw new Refusal("EINVAL", root, why);
     }
     if (lock) this.#lock = yield* acquireLock(os, dir, name, this.#settings);
-    yield* this.#recover();
-    const staging = inside(this.#root, transactionName(newToken()));
-    yield* os.mkdir(staging, 0o700);
-    this.#dir = staging;
-    this.#claimed = yield* claim(os, staging);
+    yield* this.#recover(root);
+    ({ path: this.#dir, claimed: this.#claimed } = yield* makeClaimed(os, root, transactionName));
   }
 
-  *#recover(): Steps<void> {
+  *#recover(root: string): Steps<void> {
     const os = this.#os;
-    const { wait, signal } = this.#settings;
-    const deadline = performance.now() + wait;
-    const { committed, staged } = yield* findTransactions(os, this.#root);
-    for (const name of committed) {
-      const path = inside(this.#root, name);
-      while ((yield* rollForward(os, this.#root, path)) === "another's") {
-        signal?.throwIfAborted();
-        if (performance.now() > deadline) {
-          throw new Refusal(
-            "ERR_LOCKED",
-            path,
-            "another process is bringing a transaction to its end",
-          );
-        }
-        yield* os.sleep(10);
-      }
+    for (const { name, kind } of yield* os.readdir(root)) {
+      if (kind !== "directory" || recognise(name, kind)?.kind !== "transaction") continue;
+      const path = inside(root, name);
+      if (name.startsWith(".commit-")) yield* finishCommitted(os, root, path, this.#settings);
+      // What can't be removed is in nobody's way.
+      else yield* caught(this.#trash(root, path));
     }
-    for (const name of staged) {
-      const path = inside(this.#root, name);
-      const claimed = yield* claim(os, path);
-      if (claimed === undefined) continue;
-      try {
-        yield* trashClaimed(os, this.#root, path);
-      } finally {
-        yield* unclaim(os, claimed);
-      }
+  }
+
+  /** Removes what was never committed, unless it is being staged just now. */
+  *#trash(root: string, path: string): Steps<void> {
+    const claimed = yield* claim(this.#os, path);
+    if (claimed?.handle === undefined) return yield* unclaim(this.#os, claimed);
+    try {
+      yield* trashClaimed(this.#os, root, path);
+    } finally {
+      yield* unclaim(this.#os, claimed);
     }
   }
 
@@ -124,16 +112,17 @@ export class TransactionStage {
   *write(given: string, source: Source, mode: number | undefined): Steps<void> {
     const os = this.#os;
     const { signal, durability } = this.#settings;
+    const changes = this.#changes!;
     try {
       signal?.throwIfAborted();
-      const { path, stat } = yield* this.#find(given, true);
+      const { path, stat } = yield* changes.find(given, true);
       if (stat !== undefined && stat.kind !== "file") {
         const what = stat.kind === "directory" ? "a directory" : "a device, pipe or socket";
-        throw new Refusal("EISDIR", this.#at(path), `${JSON.stringify(path)} is ${what}`);
+        throw new Refusal("EISDIR", changes.at(path), `${JSON.stringify(path)} is ${what}`);
       }
-      yield* this.#makeAbove(path);
+      yield* changes.makeAbove(path);
       const rules: MetadataRules = { ...ENTRY_RULES, mode };
-      const staged = this.#next();
+      const staged = changes.next;
       const name = inside(this.#dir!, staged);
       const file = yield* os.create(name, modeWhileStaged(rules, stat));
       try {
@@ -146,104 +135,144 @@ export class TransactionStage {
       } finally {
         yield* os.close(file);
       }
-      this.#changes.push({ do: "write", path, staged });
+      changes.list.push({ do: "write", path, staged, before: null });
     } catch (error) {
       yield* cancel(source, signal);
       throw error;
     }
   }
 
+  /** Stages a directory, which `fill` fills; it is locked until the end. */
+  *persist(
+    given: string,
+    settings: DirSettings,
+    fill: (stage: DirStage) => Steps<void>,
+  ): Steps<void> {
+    const changes = this.#changes!;
+    const { path } = yield* changes.find(given, true);
+    const staged = changes.next;
+    const stage = new DirStage(this.#os, changes.at(path), settings, this.#committed);
+    const change: DirChange = { do: "swap", path, staged, ino: 0, before: null };
+    changes.list.push(change);
+    this.#dirs.set(change, stage);
+    yield* stage.open();
+    yield* fill(stage);
+  }
+
   /** Notes that a file or a tree is to be removed; false if there is none. */
   *remove(given: string): Steps<boolean> {
-    const { path, stat } = yield* this.#find(given, false);
+    const changes = this.#changes!;
+    const { path, stat } = yield* changes.find(given, false);
     if (stat === undefined) return false;
-    this.#changes.push({ do: "remove", path, staged: this.#next() });
+    changes.list.push({ do: "remove", path, staged: changes.next, before: null });
     return true;
   }
 
   /** Notes that a file or a tree is to be called something else. */
   *rename(given: string, givenTo: string): Steps<void> {
-    const { path, stat } = yield* this.#find(given, false);
-    if (stat === undefined) throw new OsError("ENOENT", "lstat", this.#at(path));
-    const { path: to, stat: there } = yield* this.#find(givenTo, false, path);
+    const changes = this.#changes!;
+    const { path, stat } = yield* changes.find(given, false);
+    if (stat === undefined) throw new OsError("ENOENT", "lstat", changes.at(path));
+    const { path: to, stat: there } = yield* changes.find(givenTo, false, path);
     if (there !== undefined && (there.kind === "directory" || stat.kind === "directory")) {
       const why = `${JSON.stringify(to)} exists already; remove it first, in another transaction`;
-      throw new Refusal("EEXIST", this.#at(to), why);
+      throw new Refusal("EEXIST", changes.at(to), why);
     }
-    yield* this.#makeAbove(to);
-    this.#changes.push({ do: "rename", path, to, ino: stat.ino });
+    yield* changes.makeAbove(to);
+    const { ino, birth } = stat;
+    changes.list.push({ do: "rename", path, to, moved: { ino, birth }, before: null });
+  }
+
+  /** Where the transaction's directory is as soon as it is committed: under the same digits. */
+  get #committed(): string {
+    return inside(this.#changes!.root, committedName(this.#dir!.slice(-12)));
   }
 
   /** Makes all changes, or none. */
   *commit(): Steps<TransactionResult> {
     const os = this.#os;
     const { durability, signal } = this.#settings;
-    const changes = this.#changes.filter(({ do: kind }) => kind !== "make")
-      .map(({ do: kind, path, ...rest }) => ({
-        do: kind as "write",
-        path,
-        ..."to" in rest ? { to: rest.to } : {},
-      }));
-    const result: TransactionResult = { path: this.#given, changes, durability, warnings: [] };
-    if (changes.length === 0) {
+    const { root, list } = this.#changes!;
+    const result: TransactionResult = {
+      path: this.#given,
+      changes: [],
+      durability,
+      warnings: [],
+    };
+    signal?.throwIfAborted();
+    if (list.length === 0) {
       yield* this.discard();
       return result;
     }
-    const sync = durability !== "none";
-    const record = yield* os.create(inside(this.#dir!, RECORD), 0o600);
-    try {
-      yield* writeFully(os, record, new TextEncoder().encode(toText(this.#changes)));
-      if (sync) yield* os.fsync(record);
-    } finally {
-      yield* os.close(record);
+    const staged = this.#dir!;
+    for (const [change, stage] of this.#dirs) {
+      change.ino = yield* stage.handOver(inside(staged, change.staged));
     }
-    if (sync) yield* syncDir(os, this.#dir!);
-    signal?.throwIfAborted();
-    const committed = inside(this.#root, committedName(newToken()));
-    this.#outcome = "unknown";
-    const error = yield* caught(os.rename(this.#dir!, committed));
-    if (error !== undefined) {
-      if ((yield* look(os, this.#dir!)) !== undefined) this.#outcome = "unchanged";
-      throw error;
-    }
-    this.#dir = committed;
-    this.#outcome = "replaced";
-    if (sync && !(yield* syncDir(os, this.#root))) result.durability = "file";
-    yield* applyAll(os, this.#root, committed, this.#changes, sync);
-    const left = yield* caught(trashClaimed(os, this.#root, committed));
+    const committed = this.#committed;
+    const commit = {
+      root,
+      staged,
+      committed,
+      changes: list,
+      sync: durability !== "none",
+      signal,
+    };
+    const durable = yield* commitAll(os, commit, (outcome) => {
+      this.#outcome = outcome;
+      if (outcome === "replaced") this.#dir = committed;
+    });
+    if (durability === "full" && !durable) result.durability = "file";
+    for (const change of list) yield* this.#tell(change, durable, result);
+    const warn = (what: string): unknown => result.warnings.push(`${what}: a cleanup tries again`);
+    const left = yield* caught(trashClaimed(os, root, committed));
     if (left !== undefined) {
-      result.warnings.push(`${JSON.stringify(committed)} could not be deleted (${left.code})`);
+      warn(`${JSON.stringify(committed)} could not be deleted (${left.code})`);
     }
     yield* unclaim(os, this.#claimed);
     const unlocked = this.#lock && (yield* caught(releaseLock(os, this.#lock)));
     if (unlocked !== undefined) {
-      result.warnings.push(
-        `the lock file ${JSON.stringify(this.#lock!.path)} could not be removed`,
-      );
+      warn(`the lock file ${JSON.stringify(this.#lock!.path)} could not be removed`);
     }
     return result;
   }
 
-  /** Removes everything that was staged, and gives the lock back whatever happens. */
+  *#tell(change: Change, durable: boolean, result: TransactionResult): Steps<void> {
+    const { path } = change;
+    if (change.do === "write" || change.do === "remove") {
+      result.changes.push({ do: change.do, path });
+    } else if (change.do === "rename") {
+      result.changes.push({ do: "rename", path, to: change.to });
+    } else if (change.do === "swap") {
+      const { swap, written, carried, rescued, warnings } = yield* this.#dirs.get(change)!
+        .swapped(durable);
+      result.changes.push({ do: "persist", path, swap, written, carried, rescued });
+      result.warnings.push(...warnings);
+    }
+  }
+
+  /** Removes everything that was staged, and gives the locks back whatever happens. */
   *discard(): Steps<void> {
     const [dir, claimed, lock] = [this.#dir, this.#claimed, this.#lock];
+    const dirs = [...this.#dirs.values()];
     this.#dir = this.#claimed = this.#lock = undefined;
-    try {
-      if (dir !== undefined) yield* trashClaimed(this.#os, this.#root, dir);
-    } finally {
-      try {
-        yield* unclaim(this.#os, claimed);
-      } finally {
-        if (lock !== undefined) yield* releaseLock(this.#os, lock);
-      }
+    this.#dirs.clear();
+    const isCommitted = this.#outcome !== "unchanged";
+    let error: OsError | undefined;
+    for (const stage of dirs) {
+      error ??= yield* caught(isCommitted ? stage.leave() : stage.discard());
     }
+    // What is committed stays, for whoever brings it to its end.
+    if (dir !== undefined && !isCommitted) {
+      error ??= yield* caught(trashClaimed(this.#os, this.#changes!.root, dir));
+    }
+    error ??= yield* caught(unclaim(this.#os, claimed));
+    if (lock !== undefined) error ??= yield* caught(releaseLock(this.#os, lock));
+    if (error !== undefined) throw error;
   }
 
   /** Undoes what was staged, and puts into the caller's words what went wrong. */
   *fail(error: unknown): Steps<unknown> {
     const path = this.#dir ?? this.#given;
-    // What is committed stays, for whoever brings it to its end.
-    if (this.#outcome !== "unchanged") this.#dir = undefined;
     const raw = yield* caught(this.discard());
     return describe(error, {
       operation: "change",
@@ -253,48 +282,5 @@ export class TransactionStage {
       path,
       leftover: raw?.path,
     });
-  }
-
-  #at(path: string): string {
-    return inside(this.#root, path);
-  }
-
-  /** The number under which the next thing is staged. */
-  #next(): string {
-    return `${this.#changes.length}`;
-  }
-
-  /** Finds what a caller's path means, within the root; what another change is about is refused. */
-  *#find(
-    given: string,
-    followSymlink: boolean,
-    other?: string,
-  ): Steps<{ path: string; stat: Stat | undefined }> {
-    const lexical = relativeTo([this.#given, this.#root], given);
-    const found = yield* locate(this.#os, this.#at(lexical), followSymlink);
-    const path = yield* canonicalPath(this.#os, this.#root, this.#dev, found.path);
-    const taken = this.#changes.flatMap((change) =>
-      change.do === "make" ? [] : "to" in change ? [change.path, change.to] : [change.path]
-    );
-    for (const name of other === undefined ? taken : [...taken, other]) {
-      if (name !== path && !name.startsWith(path + "/") && !path.startsWith(name + "/")) continue;
-      throw new TypeError(
-        `${JSON.stringify(given)} is named twice in one transaction, or in what else is changed`,
-      );
-    }
-    const { stat } = found;
-    if (stat !== undefined && stat.dev !== this.#dev) {
-      throw new Refusal("EXDEV", found.path, "it is on another file system (EXDEV)");
-    }
-    return { path, stat };
-  }
-
-  /** Notes that the directory of a path is to be made, if it is missing. */
-  *#makeAbove(path: string): Steps<void> {
-    const above = dirname(path);
-    if (above === "." || this.#changes.some((change) => change.path === above)) return;
-    if ((yield* look(this.#os, this.#at(above))) === undefined) {
-      this.#changes.push({ do: "make", path: above });
-    }
   }
 }

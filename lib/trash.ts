@@ -65,19 +65,32 @@ export function* withScratch<T>(
   dir: string,
   use: (path: string) => Steps<T>,
 ): Steps<T> {
+  const { path, claimed } = yield* makeClaimed(os, dir, trashName);
+  try {
+    return yield* use(path);
+  } finally {
+    // What stays, after an error of the disk, is trash by its name.
+    yield* caught(os.removeTree(path));
+    yield* unclaim(os, claimed);
+  }
+}
+
+/** Makes a directory with a name that cleaning up removes, and the mark that keeps it from that. */
+export function* makeClaimed(
+  os: Os,
+  dir: string,
+  name: (token: string) => string,
+): Steps<{ path: string; claimed: Claim }> {
   for (;;) {
-    const path = inside(dir, trashName(newToken()));
+    const path = inside(dir, name(newToken()));
     yield* os.mkdir(path, 0o700);
-    let claimed: Claim | undefined;
     try {
-      claimed = yield* claimNew(os, path);
+      const claimed = yield* claimNew(os, path);
+      if (claimed !== undefined) return { path, claimed };
       // Another process found it before it was marked, and removed it.
-      if (claimed === undefined) continue;
-      return yield* use(path);
-    } finally {
-      // What stays, after an error of the disk, is trash by its name.
-      yield* caught(os.removeTree(path));
-      yield* unclaim(os, claimed);
+    } catch (error) {
+      yield* caught(os.rmdir(path));
+      throw error;
     }
   }
 }

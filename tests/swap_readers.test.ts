@@ -41,7 +41,7 @@ function once(stream: NodeJS.ReadableStream): Promise<void> {
   return new Promise((resolve) => stream.once("data", () => resolve()));
 }
 
-for (const swap of ["exchange", "rename"] as const) {
+for (const swap of ["exchange", "rename", "journal"] as const) {
   test(
     `readStable() returns no mixture in 2000 reads under a storm of swaps by ${swap}`,
     inTemp(async (dir) => {

@@ -161,6 +161,7 @@ function stat(found: Deno.FileInfo, windows: boolean): Stat {
     ino: found.ino ?? 0,
     mtime: found.mtime?.getTime() ?? 0,
     ctime: found.ctime?.getTime() ?? 0,
+    birth: found.birthtime?.getTime() ?? 0,
   };
 }
 

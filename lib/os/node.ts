@@ -119,6 +119,7 @@ function stat(found: Fs.Stats, windows: boolean): Stat {
     ino: found.ino,
     mtime: found.mtimeMs,
     ctime: found.ctimeMs,
+    birth: Math.floor(found.birthtimeMs),
   };
 }
 

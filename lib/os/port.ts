@@ -30,6 +30,8 @@ export interface Stat {
   /** When its content and its inode were changed last, in ms since 1970, as exactly as is known. */
   mtime: number;
   ctime: number;
+  /** When it was made, in whole ms since 1970; 0 where the file system does not know. */
+  birth: number;
 }
 
 /** Whether two looks were at the same file. */

@@ -1,0 +1,71 @@
+/** What a transaction is to change: all of it below its root and on its file system, nothing named twice. */
+
+import { dirname } from "node:path";
+import { Refusal } from "./errors.ts";
+import type { Os, Stat } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import type { Change } from "./record.ts";
+import type { Steps } from "./steps.ts";
+import { locate, look } from "./target.ts";
+import { canonicalPath, relativeTo } from "./within_root.ts";
+
+/** The changes of a transaction, as they are called for. */
+export class Changes {
+  readonly #os: Os;
+  readonly #given: string;
+  /** The root without links, and its file system. */
+  readonly root: string;
+  readonly #dev: number;
+  readonly list: Change[] = [];
+
+  /** `given` is the root, as the caller calls it. */
+  constructor(os: Os, given: string, root: string, dev: number) {
+    this.#os = os;
+    this.#given = given;
+    this.root = root;
+    this.#dev = dev;
+  }
+
+  /** The name under which the next thing is staged. */
+  get next(): string {
+    return `${this.list.length}`;
+  }
+
+  /** A relative path's whole one. */
+  at(path: string): string {
+    return inside(this.root, path);
+  }
+
+  /** Finds what a caller's path means; what another change is about, or `other`, is refused. */
+  *find(
+    given: string,
+    followSymlink: boolean,
+    other?: string,
+  ): Steps<{ path: string; stat: Stat | undefined }> {
+    const lexical = relativeTo([this.#given, this.root], given);
+    const found = yield* locate(this.#os, this.at(lexical), followSymlink);
+    const path = yield* canonicalPath(this.#os, this.root, this.#dev, found.path);
+    const taken = this.list.flatMap((change) =>
+      change.do === "make" ? [] : "to" in change ? [change.path, change.to] : [change.path]
+    );
+    for (const name of other === undefined ? taken : [...taken, other]) {
+      if (name !== path && !name.startsWith(path + "/") && !path.startsWith(name + "/")) continue;
+      throw new TypeError(
+        `${JSON.stringify(given)} is named twice in one transaction, or in what else is changed`,
+      );
+    }
+    const { stat } = found;
+    if (stat !== undefined && stat.dev !== this.#dev) {
+      throw new Refusal("EXDEV", found.path, "it is on another file system (EXDEV)");
+    }
+    return { path, stat };
+  }
+
+  /** Adds that the directory of a path is made, if it is missing. */
+  *makeAbove(path: string): Steps<void> {
+    const above = dirname(path);
+    if (above === "." || this.list.some((change) => change.path === above)) return;
+    if ((yield* look(this.#os, this.at(above))) !== undefined) return;
+    this.list.push({ do: "make", path: above });
+  }
+}

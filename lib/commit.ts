@@ -1,0 +1,90 @@
+/**
+ * The commit of a transaction whose parts are staged and synced: its record is written, and its directory
+ * renamed from `.txn-…` to `.commit-…`, which is the commit. Then the changes are made.
+ */
+
+import { writeFully } from "./block_writer.ts";
+import { syncDir } from "./dir_sync.ts";
+import { type Outcome, Refusal } from "./errors.ts";
+import { caught } from "./os/errno.ts";
+import type { Os, Stat } from "./os/port.ts";
+import { inside } from "./paths.ts";
+import { type Change, markOf, RECORD, toText } from "./record.ts";
+import { applyAll } from "./roll_forward.ts";
+import type { Steps } from "./steps.ts";
+import { look } from "./target.ts";
+
+/** What is to be committed. */
+export interface Commit {
+  root: string;
+  /** The transaction's directory now, and as soon as it is committed. */
+  staged: string;
+  committed: string;
+  changes: Change[];
+  sync: boolean;
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * Commits and makes all changes; `told` knows what stands, whether this fails or not. Returns whether the
+ * commit is known to survive a power cut.
+ */
+export function* commitAll(
+  os: Os,
+  { root, staged, committed, changes, sync, signal }: Commit,
+  told: (outcome: Outcome) => void,
+): Steps<boolean> {
+  yield* mark(os, root, changes);
+  const { ino } = yield* os.lstat(inside(root, "."));
+  const record = yield* os.create(inside(staged, RECORD), 0o600);
+  try {
+    yield* writeFully(os, record, new TextEncoder().encode(toText(ino, changes)));
+    if (sync) yield* os.fsync(record);
+  } finally {
+    yield* os.close(record);
+  }
+  if (sync) yield* syncDir(os, staged);
+  signal?.throwIfAborted();
+  told("unknown");
+  const error = yield* caught(os.rename(staged, committed));
+  if (error !== undefined) {
+    if ((yield* look(os, staged)) !== undefined) told("unchanged");
+    throw error;
+  }
+  told("replaced");
+  const durable = sync && (yield* syncDir(os, root));
+  yield* applyAll(os, { root, dir: committed, changes, sync }, false);
+  return durable;
+}
+
+/** Notes what is there now; what can't be changed as it was meant to any more is refused. */
+function* mark(os: Os, root: string, changes: Change[]): Steps<void> {
+  const removed = new Set<string>();
+  for (const change of changes) {
+    if (!("before" in change)) continue;
+    const target = change.do === "rename" ? change.to : change.path;
+    const path = inside(root, target);
+    const stat = removed.has(target) ? undefined : yield* look(os, path);
+    change.before = markOf(stat);
+    if (change.do === "remove") removed.add(target);
+    else yield* expectFitting(os, root, change, path, stat);
+  }
+}
+
+function* expectFitting(
+  os: Os,
+  root: string,
+  change: Change,
+  path: string,
+  stat: Stat | undefined,
+): Steps<void> {
+  const refuse = (path: string): never => {
+    const why = `${JSON.stringify(path)} was changed by another process meanwhile; try again`;
+    throw new Refusal("EBUSY", path, why);
+  };
+  const isDir = stat?.kind === "directory";
+  if (stat !== undefined && isDir !== (change.do === "swap")) refuse(path);
+  if (change.do !== "rename") return;
+  const from = inside(root, change.path);
+  if ((yield* look(os, from))?.ino !== change.moved.ino) refuse(from);
+}
