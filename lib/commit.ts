@@ -9,7 +9,7 @@ import { type Outcome, Refusal } from "./errors.ts";
 import { caught } from "./os/errno.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import { type Change, markOf, RECORD, toText } from "./record.ts";
+import { type Change, isMarked, markOf, RECORD, toText } from "./record.ts";
 import { applyAll } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
@@ -65,9 +65,9 @@ function* mark(os: Os, root: string, changes: Change[]): Steps<void> {
     const target = change.do === "rename" ? change.to : change.path;
     const path = inside(root, target);
     const stat = removed.has(target) ? undefined : yield* look(os, path);
+    if (change.do !== "remove") yield* expectFitting(os, root, change, path, stat);
+    else removed.add(target);
     change.before = markOf(stat);
-    if (change.do === "remove") removed.add(target);
-    else yield* expectFitting(os, root, change, path, stat);
   }
 }
 
@@ -82,8 +82,9 @@ function* expectFitting(
     const why = `${JSON.stringify(path)} was changed by another process meanwhile; try again`;
     throw new Refusal("EBUSY", path, why);
   };
-  const isDir = stat?.kind === "directory";
-  if (stat !== undefined && isDir !== (change.do === "swap")) refuse(path);
+  // A directory was carried over as it was.
+  if (change.do === "swap" && !isMarked(change.before, stat)) refuse(path);
+  if (change.do !== "swap" && stat?.kind === "directory") refuse(path);
   if (change.do !== "rename") return;
   const from = inside(root, change.path);
   if ((yield* look(os, from))?.ino !== change.moved.ino) refuse(from);

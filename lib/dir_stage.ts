@@ -20,9 +20,10 @@ import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
 import { OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
-import { inside, withoutSlash } from "./paths.ts";
+import { inside } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
 import { dispose } from "./previous.ts";
+import { type Mark, markOf } from "./record.ts";
 import { recoverDir } from "./recover_dir.ts";
 import { oldOf } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
@@ -34,19 +35,28 @@ import {
   type SwapPaths,
   swapPaths,
 } from "./swap.ts";
-import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
+import { look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
+import { expectDirectory, locateDir } from "./target_dir.ts";
 import { trash } from "./trash.ts";
+
+/** A part of a transaction: its name in the transaction's directory, and where that is at first and last. */
+export interface Part {
+  name: string;
+  staged: string;
+  committed: string;
+}
 
 /** A directory's new version on its way: open, write, then commit or fail or discard. */
 export class DirStage {
   readonly #os: Os;
   readonly #given: string;
   readonly #settings: DirSettings;
-  readonly #transaction: string | undefined;
+  readonly #part: Part | undefined;
   readonly #newParents: NewDirs = { made: [], parents: [] };
   #target: Target | undefined;
   #lock: HeldLock | undefined;
   #paths: SwapPaths | undefined;
+  #hasParent = true;
   #staged = false;
   #handedOut = false;
   #choice: SwapChoice | undefined;
@@ -56,12 +66,11 @@ export class DirStage {
   #carry: CarryOver | undefined;
   #written = 0;
 
-  /** `transaction` is the path, once committed, of the one that it is a part of. */
-  constructor(os: Os, given: string, settings: DirSettings, transaction?: string) {
+  constructor(os: Os, given: string, settings: DirSettings, part?: Part) {
     this.#os = os;
     this.#given = given;
     this.#settings = settings;
-    this.#transaction = transaction;
+    this.#part = part;
   }
 
   /** The staging directory; who knows it may fill it by other means than `write`. */
@@ -76,33 +85,45 @@ export class DirStage {
     const settings = this.#settings;
     yield* this.#find();
     const { dir, name } = this.#target!;
-    const transaction = this.#transaction && relative(dir, this.#transaction);
-    if (settings.lock) this.#lock = yield* acquireLock(os, dir, name, settings, transaction);
+    const transaction = this.#part && relative(dir, this.#part.committed);
+    if (settings.lock && this.#hasParent) {
+      this.#lock = yield* acquireLock(os, dir, name, settings, transaction);
+    }
     this.#paths = { ...swapPaths(dir, name), live: this.#target!.path };
-    for (const path of [this.#paths.old, this.#paths.staging]) {
+    if (this.#hasParent) yield* this.#recover();
+    if (this.#part !== undefined) {
+      this.#paths.staging = inside(this.#part.staged, this.#part.name);
+    }
+    const { stat } = this.#target!;
+    const mode = settings.mode ?? stat?.mode;
+    yield* os.mkdir(this.#paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
+    this.#staged = true;
+    const present = stat === undefined ? undefined : this.#paths.live;
+    this.#entries = new EntryWriter(os, settings, this.#paths.staging, present);
+  }
+
+  /** Finishes or undoes what a crash left, and looks at what there is then. */
+  *#recover(): Steps<void> {
+    const os = this.#os;
+    const settings = this.#settings;
+    const { dir, name } = this.#target!;
+    const paths = this.#paths!;
+    for (const path of [paths.old, paths.staging]) {
       const stat = yield* look(os, path);
       if (stat === undefined || stat.kind === "directory") continue;
       const why = `${JSON.stringify(path)} is in the way (EEXIST); remove it`;
       throw new Refusal("EEXIST", path, why);
     }
     // First: a writer that deletes what it finds is how the last good version gets lost.
-    this.#warnings = yield* recoverDir(os, dir, name, this.#paths, settings);
+    this.#warnings = yield* recoverDir(os, dir, name, paths, settings);
     // Whoever had the lock before may have put something else there; a link is not followed again.
-    this.#target = { ...this.#target!, stat: yield* look(os, this.#paths.live) };
-    const { stat } = this.#target;
-    yield* this.#expectDirectory();
+    const stat = yield* look(os, paths.live);
+    this.#target = { ...this.#target!, stat };
+    yield* expectDirectory(os, this.#target);
+    if (this.#part !== undefined) return;
     const dev = stat?.dev ?? (yield* os.lstat(inside(dir, "."))).dev;
-    this.#choice = yield* chooseSwap(
-      os,
-      dir,
-      dev,
-      settings.swap === "journal" ? "rename" : settings.swap,
-    );
-    const mode = settings.mode ?? stat?.mode;
-    yield* os.mkdir(this.#paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
-    this.#staged = true;
-    const present = stat === undefined ? undefined : this.#paths.live;
-    this.#entries = new EntryWriter(os, settings, this.#paths.staging, present);
+    const wanted = settings.swap === "journal" ? "rename" : settings.swap;
+    this.#choice = yield* chooseSwap(os, dir, dev, wanted);
   }
 
   /** Writes one entry, unless its existing version stays. */
@@ -134,23 +155,21 @@ export class DirStage {
     return yield* this.#end(swap, durability === "full" && (yield* syncDir(os, dir)));
   }
 
-  /**
-   * Makes what was staged whole, and puts it into the directory of a transaction, under a path, to be
-   * swapped in by that. Returns the inode number of the staged directory.
-   */
-  *handOver(to: string): Steps<number> {
-    const os = this.#os;
+  /** Makes what was staged whole, to be swapped in by a transaction; returns what the record needs. */
+  *handOver(): Steps<{ ino: number; before: Mark | null }> {
     yield* this.#prepare(true);
-    if (this.#settings.durability !== "none") yield* this.#syncParents();
-    yield* os.rename(this.#paths!.staging, to);
-    this.#paths = { ...this.#paths!, staging: to, old: oldOf(to) };
-    return (yield* os.lstat(to)).ino;
+    if (this.#settings.durability !== "none" && this.#hasParent) yield* this.#syncParents();
+    const { ino } = yield* this.#os.lstat(this.#paths!.staging);
+    return { ino, before: markOf(this.#target!.stat) };
   }
 
   /** What is left to do once a transaction has swapped it in; it is in place whatever happens. */
   *swapped(durable: boolean): Steps<PersistResult> {
     this.#outcome = "replaced";
-    const { old, staging } = this.#paths!;
+    const { committed, name } = this.#part!;
+    const staging = inside(committed, name);
+    const old = oldOf(staging);
+    this.#paths = { ...this.#paths!, staging, old };
     const renamed = (yield* look(this.#os, old)) !== undefined;
     const exchanged = !renamed && (yield* look(this.#os, staging)) !== undefined;
     return yield* this.#end(exchanged ? "exchange" : renamed ? "rename" : "create", durable);
@@ -215,7 +234,10 @@ export class DirStage {
     this.#staged = false;
     this.#lock = undefined;
     try {
-      if (staged) yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
+      // What a transaction stages goes with it.
+      if (staged && this.#part === undefined) {
+        yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
+      }
     } catch (error) {
       // Gone by another's hand is gone as well.
       if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
@@ -261,31 +283,15 @@ export class DirStage {
     const os = this.#os;
     const { createParents, signal } = this.#settings;
     signal?.throwIfAborted();
-    this.#target = yield* locate(os, withoutSlash(this.#given), true);
-    const { path, dir, name } = this.#target;
-    if (name === "") {
-      throw new Refusal(
-        "EINVAL",
-        path,
-        "a directory is named by its own name, not by . or .. or /",
-      );
+    const target = this.#target = yield* locateDir(os, this.#given);
+    if ((yield* look(os, inside(target.dir, "."))) !== undefined) {
+      return yield* expectDirectory(os, target);
     }
-    if ((yield* look(os, inside(dir, "."))) === undefined) {
-      if (!createParents) throw new OsError("ENOENT", "lstat", path);
-      yield* makeDirs(os, dir, this.#newParents);
-    } else yield* this.#expectDirectory();
-  }
-
-  /** Refuses what can't be replaced by a directory. */
-  *#expectDirectory(): Steps<void> {
-    const { path, dir, stat } = this.#target!;
-    if (stat === undefined) return;
-    if (stat.kind !== "directory") {
-      throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
-    }
-    if (stat.dev !== (yield* this.#os.lstat(inside(dir, "."))).dev) {
-      throw new Refusal("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
-    }
+    // A transaction makes them when it is committed; until then nobody can lock or persist there.
+    this.#hasParent = this.#part === undefined;
+    if (!this.#hasParent) return;
+    if (!createParents) throw new OsError("ENOENT", "lstat", target.path);
+    yield* makeDirs(os, target.dir, this.#newParents);
   }
 
   /** Syncs the directory above, for the claim, and the new ones above that. */

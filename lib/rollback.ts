@@ -12,11 +12,12 @@ import type { Durability } from "./options.ts";
 import { caught } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
-import { inside, toPath, withoutSlash } from "./paths.ts";
+import { inside, toPath } from "./paths.ts";
 import { recoverDir } from "./recover_dir.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
 import { chooseSwap, type Swap, swapAndTell, swapPaths } from "./swap.ts";
-import { locate, look, type Target } from "./target.ts";
+import { look } from "./target.ts";
+import { locateDir } from "./target_dir.ts";
 
 /** A version that is kept. */
 export interface KeptVersion {
@@ -142,7 +143,7 @@ function number(to: number | undefined): number | undefined {
 /** What is kept of a directory, as steps. */
 export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
   try {
-    const { dir, name } = yield* find(os, given);
+    const { dir, name } = yield* locateDir(os, given);
     const { history } = swapPaths(dir, name);
     const kept: KeptVersion[] = [];
     for (const version of yield* versionsIn(os, history)) {
@@ -159,12 +160,6 @@ export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
 
 function* versionsIn(os: Os, history: string): Steps<number[]> {
   return (yield* look(os, history)) === undefined ? [] : yield* versions(os, history);
-}
-
-function* find(os: Os, given: string): Steps<Target> {
-  const target = yield* locate(os, withoutSlash(given), true);
-  if (target.name !== "") return target;
-  throw new Refusal("EINVAL", given, "a directory is named by its own name, not by . or .. or /");
 }
 
 function inWords(error: unknown, operation: string, target: string, outcome: Outcome): unknown {
@@ -184,7 +179,7 @@ export function* rollBack(
   const warnings: string[] = [];
   try {
     settings.signal?.throwIfAborted();
-    const { dir, name, path } = yield* find(os, given);
+    const { dir, name, path } = yield* locateDir(os, given);
     const paths = { ...swapPaths(dir, name), live: path };
     if (settings.lock) held = yield* acquireLock(os, dir, name, settings);
     warnings.push(...yield* recoverDir(os, dir, name, paths, settings));

@@ -150,8 +150,10 @@ export class TransactionStage {
   ): Steps<void> {
     const changes = this.#changes!;
     const { path } = yield* changes.find(given, true);
+    yield* changes.makeAbove(path);
     const staged = changes.next;
-    const stage = new DirStage(this.#os, changes.at(path), settings, this.#committed);
+    const part = { name: staged, staged: this.#dir!, committed: this.#committed };
+    const stage = new DirStage(this.#os, changes.at(path), settings, part);
     const change: DirChange = { do: "swap", path, staged, ino: 0, before: null };
     changes.list.push(change);
     this.#dirs.set(change, stage);
@@ -206,7 +208,7 @@ export class TransactionStage {
     }
     const staged = this.#dir!;
     for (const [change, stage] of this.#dirs) {
-      change.ino = yield* stage.handOver(inside(staged, change.staged));
+      Object.assign(change, yield* stage.handOver());
     }
     const committed = this.#committed;
     const commit = {

@@ -34,7 +34,7 @@ import {
   type SyncEntries,
   UntornError,
 } from "../mod.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
+import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
 import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
 import { inMemory, inTemp } from "./helpers/temp.ts";
 
@@ -320,11 +320,3 @@ for (
     }),
   );
 }
-
-test("options that do not fit a rollback or a part of a transaction are refused", () => {
-  assertThrows(
-    () => persistDirSync("X", {}, { swap: "exchanged" as never }),
-    RangeError,
-    "journal",
-  );
-});
