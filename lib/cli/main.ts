@@ -4,6 +4,7 @@
  */
 
 import { UntornError } from "../errors.ts";
+import { apply } from "./apply.ts";
 import { type Command, type Context, UsageError } from "./command.ts";
 import { cleanup, status } from "./cleanup.ts";
 import { currentHost, type EndSignal, type Host } from "./host.ts";
@@ -22,6 +23,7 @@ const COMMANDS: readonly Command[] = [
   remove,
   history,
   rollback,
+  apply,
   lock,
 ];
 

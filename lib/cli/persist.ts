@@ -1,17 +1,14 @@
 /** `untorn persist`: a directory from a copy of another, or from what a command builds. */
 
-import { basename, dirname, join, resolve, sep } from "node:path";
+import { resolve } from "node:path";
 import { copyTree } from "../copy_tree.ts";
 import { type DirOptions, type DirSettings, dirSettings } from "../dir_options.ts";
 import type { PersistResult } from "../persist_result.ts";
 import type { Durability } from "../options.ts";
-import { OsError } from "../os/errno.ts";
 import { systemCalls } from "../os/mod.ts";
-import type { Os } from "../os/port.ts";
 import { toPath } from "../paths.ts";
 import { StagedDirSteps } from "../staged_dir.ts";
 import { runAsync } from "../steps.ts";
-import { locate } from "../target.ts";
 import {
   asUsage,
   type Command,
@@ -28,6 +25,7 @@ import {
   UsageError,
   wholeNumber,
 } from "./command.ts";
+import { refuseOverlap } from "./overlap.ts";
 
 /** The command. */
 export const persist: Command = {
@@ -47,6 +45,7 @@ Options:
   --swap HOW            auto: by exchange where that can be had (default)
                         exchange: DIR is never missing; else fail
                         rename: by two renames
+                        journal: DIR itself stays, and each file is replaced
   --keep N              keep N previous versions (see untorn rollback)
   --mode MODE           permission bits of DIR itself, in octal
   --durability LEVEL    full: the new version survives a power cut (default)
@@ -146,32 +145,6 @@ async function build(
   const words = command.map((word) => word.replaceAll("{}", path));
   const code = await host.run(words, { UNTORN_STAGE: path }, signal, json);
   if (code !== 0) throw new Error(`${command[0]} ended with exit code ${code}`);
-}
-
-/** A copy into itself would not end, or would copy what is being replaced. */
-async function refuseOverlap(from: string, target: string): Promise<void> {
-  const os = systemCalls().async;
-  const { path, stat } = await runAsync(locate(os, from, true));
-  if (stat?.kind !== "directory") throw new UsageError(`SRC ${from} is not a directory`);
-  const source = await runAsync(os.realpath(path));
-  const found = await runAsync(locate(os, target, true));
-  const live = await realPath(os, found.path);
-  const within = (one: string, other: string): boolean =>
-    one === other || one.startsWith(other.endsWith(sep) ? other : other + sep);
-  if (within(source, live)) throw new UsageError(`SRC ${from} is DIR, or in it`);
-  if (within(live, source)) throw new UsageError(`DIR is in SRC ${from}`);
-}
-
-/** The canonical form of a path, of which the end may not exist yet. */
-async function realPath(os: Os, path: string): Promise<string> {
-  try {
-    return await runAsync(os.realpath(path));
-  } catch (error) {
-    if (!(error instanceof OsError && error.code === "ENOENT") || dirname(path) === path) {
-      throw error;
-    }
-    return join(await realPath(os, dirname(path)), basename(path));
-  }
 }
 
 async function tell(

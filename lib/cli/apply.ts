@@ -1,0 +1,216 @@
+/** `untorn apply`: a transaction from a plan. */
+
+import { dirname, isAbsolute, join } from "node:path";
+import { copyTree } from "../copy_tree.ts";
+import { asyncSource, syncSource } from "../content.ts";
+import { partSettings, type TransactionSettings, transactionSettings } from "../dir_options.ts";
+import type { Durability } from "../options.ts";
+import { systemCalls } from "../os/mod.ts";
+import type { Handle, Os } from "../os/port.ts";
+import { inside, toPath } from "../paths.ts";
+import { readAll } from "../read_all.ts";
+import { Staging } from "../staging.ts";
+import { runAsync, type Steps } from "../steps.ts";
+import { type TransactionResult, TransactionStage } from "../transaction_stage.ts";
+import {
+  asUsage,
+  type Command,
+  COMMON,
+  COMMON_HELP,
+  type Context,
+  inWords,
+  onlyArgument,
+  parseArgs,
+  requirePermission,
+  seconds,
+  UsageError,
+} from "./command.ts";
+import { refuseOverlap } from "./overlap.ts";
+import { parsePlan, type Step } from "./plan.ts";
+
+/** The command. */
+export const apply: Command = {
+  name: "apply",
+  summary: "several changes below one directory, all or none, from a plan",
+  help: `Usage: untorn apply PLAN.json [OPTIONS]
+
+Makes the changes that a plan lists, all or none, crashes included. A plan of -
+is read from standard input. Relative paths in it are those of its directory;
+what the steps change is below root.
+
+  {"root": ".", "steps": [
+    {"write": "settings.json", "content": "{}", "mode": "600"},
+    {"write": "logo.svg", "from": "../build/logo.svg"},
+    {"persist": "public", "from": "../build/public"},
+    {"remove": "old"},
+    {"rename": "draft", "to": "final"}
+  ]}
+
+docs/plan.schema.json has all fields.
+
+Options:
+  --durability LEVEL    full: all of it survives a power cut (default)
+                        file: after a power cut, all or nothing
+                        none: nothing is synced
+  --no-lock             do not keep other transactions out
+  --wait SECONDS        how long to wait for locks (default: 10)
+  --dry-run             stage all, and change nothing
+${COMMON_HELP}
+
+Example:
+  untorn apply release.json
+`,
+  run: runApply,
+};
+
+const OPTIONS = {
+  ...COMMON,
+  "durability": { type: "string" },
+  "no-lock": { type: "boolean" },
+  "wait": { type: "string" },
+  "dry-run": { type: "boolean" },
+} as const;
+
+/** So much of a file that is copied is in memory, in bytes. */
+const BLOCK = 1024 * 1024;
+
+async function runApply(args: string[], context: Context): Promise<number> {
+  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+  const file = onlyArgument("PLAN.json", positionals);
+  const settings = asUsage(() =>
+    transactionSettings({
+      durability: values.durability as Durability | undefined,
+      lock: values["no-lock"] !== true,
+      wait: values.wait === undefined ? undefined : seconds("wait", values.wait),
+      signal: context.signal,
+    })
+  );
+  const { root: given, steps } = parsePlan(await readPlan(asUsage(() => toPath(file)), context));
+  const base = file === "-" ? "." : dirname(file);
+  const from = (path: string): string => isAbsolute(path) ? path : join(base, path);
+  const root = from(given);
+  const why = `what is staged, and the lock, are in ${root} and beside it`;
+  requirePermission("change", root, context, { why });
+
+  const os = systemCalls().async;
+  const stage = new TransactionStage(os, root, settings);
+  const staging = new Staging<TransactionResult>(root, stage);
+  await runAsync(staging.attempt(stage.open()));
+  for (const [index, step] of steps.entries()) {
+    try {
+      await check(step, root, from, context);
+      await runAsync(staging.attempt(stageStep(os, stage, step, from, settings)));
+    } catch (error) {
+      // What the plan itself has wrong: a path outside, or one that is named twice.
+      const isUsage = error instanceof TypeError || error instanceof UsageError;
+      const told = isUsage ? new UsageError(`steps[${index}]: ${error.message}`) : error;
+      if (staging.isOpen) await runAsync(staging.failed(told));
+      throw told;
+    }
+  }
+  if (values["dry-run"]) {
+    await runAsync(staging.discard());
+    if (values.json) await context.host.print("stdout", JSON.stringify({ path: root }) + "\n");
+    else if (values.verbose) {
+      const what = `would make ${steps.length} changes in ${JSON.stringify(root)}`;
+      await context.host.print("stderr", `untorn: ${what}\n`);
+    }
+    return 0;
+  }
+  await tell(await runAsync(staging.commit()), context, values);
+  return 0;
+}
+
+async function tell(
+  result: TransactionResult,
+  { host }: Context,
+  values: { json?: boolean; verbose?: boolean },
+): Promise<void> {
+  const { changes, warnings, durability, path } = result;
+  for (const warning of warnings) await host.print("stderr", `untorn: warning: ${warning}\n`);
+  if (values.json) return await host.print("stdout", JSON.stringify(result) + "\n");
+  if (!values.verbose) return;
+  for (const change of changes) {
+    const to = change.do === "rename" ? ` to ${JSON.stringify(change.to)}` : "";
+    await host.print("stderr", `untorn: ${change.do} ${JSON.stringify(change.path)}${to}\n`);
+  }
+  const what = `${changes.length} changes in ${JSON.stringify(path)}`;
+  await host.print("stderr", `untorn: ${what} (durability ${durability})\n`);
+}
+
+/** Reads the plan, which may be what comes in. */
+async function readPlan(file: string, context: Context): Promise<string> {
+  const decoder = new TextDecoder();
+  if (file === "-") {
+    let text = "";
+    for await (const chunk of context.host.stdin()) text += decoder.decode(chunk, { stream: true });
+    return text + decoder.decode();
+  }
+  requirePermission("read", file, context, { dir: file, kinds: ["read"], why: "to read the plan" });
+  try {
+    return decoder.decode(await runAsync(readAll(systemCalls().async, file)));
+  } catch (error) {
+    throw inWords("read", file, error);
+  }
+}
+
+/** Refuses a source that may not be read, or is what it replaces. */
+async function check(
+  step: Step,
+  root: string,
+  from: (path: string) => string,
+  context: Context,
+): Promise<void> {
+  if (!("from" in step)) return;
+  const source = from(step.from);
+  const why = "to read what is copied";
+  requirePermission("read", source, context, { dir: source, kinds: ["read"], why });
+  if ("persist" in step) await refuseOverlap(source, inside(root, step.persist));
+}
+
+function* stageStep(
+  os: Os,
+  stage: TransactionStage,
+  step: Step,
+  from: (path: string) => string,
+  settings: TransactionSettings,
+): Steps<void> {
+  if ("remove" in step) return void (yield* stage.remove(step.remove));
+  if ("rename" in step) return yield* stage.rename(step.rename, step.to);
+  if ("persist" in step) {
+    const { persist, carryOver, writeOnce } = step;
+    const part = partSettings({ carryOver, writeOnce }, settings);
+    return yield* stage.persist(
+      persist,
+      part,
+      (dir) => copyTree(os, from(step.from), dir.path, settings.signal),
+    );
+  }
+  const mode = step.mode === undefined ? undefined : parseInt(step.mode, 8);
+  const source = "content" in step
+    ? syncSource(step.content)
+    : asyncSource(contentOf(os, from(step.from)));
+  yield* stage.write(step.write, source, mode);
+}
+
+/** A file's content, block by block. */
+function contentOf(os: Os, path: string): ReadableStream<Uint8Array> {
+  let file: Handle;
+  return new ReadableStream({
+    start: async () => {
+      file = await runAsync(os.open(path));
+    },
+    pull: async (controller) => {
+      const bytes = new Uint8Array(BLOCK);
+      let count = 0;
+      try {
+        count = await runAsync(os.read(file, bytes));
+      } finally {
+        if (count === 0) await runAsync(os.close(file));
+      }
+      if (count === 0) controller.close();
+      else controller.enqueue(bytes.subarray(0, count));
+    },
+    cancel: () => runAsync(os.close(file)),
+  });
+}
