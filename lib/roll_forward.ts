@@ -93,9 +93,11 @@ export function* applyAll(os: Os, committed: Committed, recovering: boolean): St
   const real = yield* os.realpath(root);
   for (const change of changes) {
     try {
-      for (const path of change.do === "rename" ? [change.path, change.to] : [change.path]) {
-        yield* refuseOutside(os, real, inside(root, path));
-        entered.add(dirname(inside(root, path)));
+      for (const name of change.do === "rename" ? [change.path, change.to] : [change.path]) {
+        const path = inside(root, name);
+        if (entered.has(dirname(path))) continue;
+        yield* refuseOutside(os, real, path);
+        entered.add(dirname(path));
       }
       yield* apply(os, committed, change, recovering, entered);
     } catch (error) {

@@ -1,21 +1,29 @@
 /** The calls that a persist makes, for each durability and swap; what is synced, and when. */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../lib/content.ts";
-import { type DirOptions, dirSettings } from "../lib/dir_options.ts";
+import {
+  type DirOptions,
+  dirSettings,
+  partSettings,
+  transactionSettings,
+} from "../lib/dir_options.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import { persist } from "../lib/persist_dir.ts";
-import { runSync, settle } from "../lib/steps.ts";
+import type { Durability } from "../lib/options.ts";
+import type { Os } from "../lib/os/port.ts";
+import { runSync, settle, type Steps } from "../lib/steps.ts";
+import { TransactionStage } from "../lib/transaction_stage.ts";
 import { persistDir, persistDirSync, UntornError } from "../mod.ts";
 import { assertEquals, assertRejects } from "./helpers/assert.ts";
 import { watched } from "./helpers/ports.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** The calls that change or sync something, with names in the place of paths and handles. */
-function changes(dir: string, options: DirOptions): string[] {
+function changes(dir: string, operation: (os: Os) => Steps<unknown>): string[] {
   const log: string[] = [];
   const handles = new Map<unknown, string>();
   const short = (path: unknown): string =>
@@ -24,6 +32,7 @@ function changes(dir: string, options: DirOptions): string[] {
     "lstat",
     "fstat",
     "readdir",
+    "realpath",
     "tryLock",
     "read",
     "canExchange",
@@ -43,8 +52,7 @@ function changes(dir: string, options: DirOptions): string[] {
       if (name === "create" || name.startsWith("open")) handles.set(answer, short(args[0]));
     },
   );
-  const entries = Object.entries({ a: "2", "sub/b": "2" }).values();
-  runSync(persist(port, join(dir, "X"), entries, syncSource, dirSettings(options)));
+  runSync(operation(port));
   return log;
 }
 
@@ -87,16 +95,84 @@ const traces: [string, DirOptions, string[]][] = [
   ]],
 ];
 
+const journal = ["mkdir .txn-T", "rename .staging-X > .txn-T/0", "create .txn-T/changes"];
+const inPlace = ["rename .commit-T/0/a > X/a", "rename .commit-T/0/sub > X/sub", "utime X"];
+const recorded = ["write .txn-T/changes"];
+
+traces.push(
+  ["full, in place", { swap: "journal" }, [
+    ...[...lock, ...stage, ...more, ...files, "fsync .staging-X/sub", "fsync .staging-X"],
+    ...["fsync .", ...journal, ...recorded, "fsync .txn-T/changes", "fsync .txn-T"],
+    ...["rename .txn-T > .commit-T", "fsync .", ...inPlace, "fsync X", "fsync ."],
+    ...["rename .commit-T > .trash-T", "removeTree .trash-T", "unlink .lock-X"],
+  ]],
+  ["none, in place", { swap: "journal", durability: "none" }, [
+    ...[...lock, ...stage, ...more, ...journal, ...recorded, "rename .txn-T > .commit-T"],
+    ...[...inPlace, "rename .commit-T > .trash-T", "removeTree .trash-T", "unlink .lock-X"],
+  ]],
+);
+
+/** A file is replaced, a directory, a file removed. */
+function* transact(os: Os, root: string, durability: Durability): Steps<void> {
+  const settings = transactionSettings({ durability });
+  const stage = new TransactionStage(os, root, settings);
+  yield* stage.open();
+  yield* stage.write("a", syncSource("2"), undefined);
+  yield* stage.persist("own", partSettings({ carryOver: false }, settings), function* (dir) {
+    yield* dir.write("b", syncSource("2"));
+  });
+  yield* stage.remove("c");
+  yield* stage.commit();
+}
+
+test(
+  "a transaction makes just these changes, in this order, and syncs what its durability says",
+  inTemp((dir) => {
+    const root = join(dir, "X");
+    const staged = ["mkdir X/.txn-T", "create X/.txn-T/0", "write X/.txn-T/0"];
+    const change = ["rename X/.commit-T/0 > X/a", "exchange X/.commit-T/1 > X/own"];
+    const remove = ["rename X/c > X/.commit-T/2"];
+    const end = ["rename X/.commit-T/1 > X/.trash-T", "unlink X/.trash-T/file", "rmdir X/.trash-T"];
+    const last = ["unlink X/.lock-own", "rename X/.commit-T > X/.trash-T", "removeTree X/.trash-T"];
+    const synced: Record<Durability, (calls: string[]) => string[]> = {
+      full: (calls) => calls,
+      file: (calls) => calls,
+      none: () => [],
+    };
+    for (const durability of ["full", "file", "none"] as const) {
+      plant(dir);
+      writeFileSync(join(root, "c"), "1");
+      const sync = synced[durability];
+      const expected = [
+        ...["write .lock-X", ...staged, ...sync(["fsync X/.txn-T/0"])],
+        ...["write X/.lock-own", "mkdir X/.txn-T/1", "createWhole X/.txn-T/1/b"],
+        ...sync(["fsync X/.txn-T/1/b"]),
+        ...sync(["fsync X/.txn-T/1", "fsync X"]),
+        ...["create X/.txn-T/changes", "write X/.txn-T/changes"],
+        ...sync(["fsync X/.txn-T/changes", "fsync X/.txn-T"]),
+        ...["rename X/.txn-T > X/.commit-T", ...sync(["fsync X"])],
+        ...[...change, ...remove, ...sync(["fsync X"]), ...end, ...last, "unlink .lock-X"],
+      ];
+      assertEquals(changes(dir, (os) => transact(os, root, durability)), expected);
+      rmSync(root, { recursive: true });
+    }
+  }),
+);
+
 for (const [name, options, expected] of traces) {
   test(
     `a persist with ${name} makes just these changes, in this order`,
     inTemp((dir) => {
       plant(dir);
-      const found = changes(dir, options);
+      const entries = Object.entries({ a: "2", "sub/b": "2" }).values();
+      const found = changes(
+        dir,
+        (os) => persist(os, join(dir, "X"), entries, syncSource, dirSettings(options)),
+      );
       // In which order a directory lists its entries is the file system's affair.
       const sortRuns = (calls: string[]): string[] => {
         const own = (call: string): boolean =>
-          /^(unlink .trash|rmdir .trash-T\/|fsync .staging-X\/)/.test(call);
+          /^(unlink .trash|rmdir .trash-T\/|fsync .staging-X\/|rename .commit-T\/0)/.test(call);
         return calls.map((call, i) =>
           own(call) && own(calls[i - 1] ?? "") ? "" : own(call) ? "…" : call
         )
