@@ -1,5 +1,5 @@
 /**
- * Runs the same tests on Deno, Bun and Node, one after the other, and says what they came to: as its
+ * Runs the same tests on Deno, Bun and Node, two of them at a time, and says what they came to: as its
  * last line `N passed, N failed`, and `, N skipped` where some were. The counts are those of the
  * runtimes' JUnit reports. What no report counts is a failure too: a runtime that ends with an error,
  * that writes no report or one without tests of each file, an uncaught error.
@@ -57,7 +57,14 @@ await main(async () => {
 
   await ensureDependencies();
   const outcomes: Outcome[] = [];
-  for (const runtime of runtimes) outcomes.push(await runTests(runtime, files));
+  const left = [...runtimes];
+  const inTurn = async (): Promise<void> => {
+    for (let runtime; (runtime = left.shift()) !== undefined;) {
+      outcomes.push(await runTests(runtime, files, runtimes.length > 1));
+    }
+  };
+  await Promise.all([inTurn(), inTurn()]);
+  outcomes.sort((one, other) => runtimes.indexOf(one.runtime) - runtimes.indexOf(other.runtime));
   Deno.exit(report(outcomes) ? 0 : 1);
 });
 
@@ -69,15 +76,20 @@ function findFiles(parts: string[]): string[] {
     .sort();
 }
 
-async function runTests(runtime: Runtime, files: string[]): Promise<Outcome> {
+/** Runs the tests on one runtime; what it prints is shown at its end if it is not the only one. */
+async function runTests(runtime: Runtime, files: string[], together: boolean): Promise<Outcome> {
   const temp = await Deno.makeTempDir({ prefix: "untorn-tests-" });
   try {
     const [xml, uncaught] = [join(temp, "junit.xml"), join(temp, "uncaught.txt")];
-    console.log(`\n== ${runtime}\n`);
+    const title = `\n== ${runtime}\n`;
+    if (!together) console.log(title);
+    const output = together ? join(temp, "output.txt") : undefined;
     const { problem, seconds } = await run(testCommand(runtime, files, xml), {
       env: { UNTORN_UNCAUGHT: uncaught },
       signal: AbortSignal.timeout(RUNTIME_LIMIT),
+      ...output === undefined ? {} : { output },
     });
+    if (output !== undefined) console.log(`${title}\n${await textOf(output)}`);
     const tests = testCases(await textOf(xml), files);
     const stray = await textOf(uncaught);
     const silent = files.filter((file) => !tests.some((test) => test.file === basename(file)));

@@ -33,15 +33,27 @@ export interface Ended {
   seconds: number;
 }
 
-/** Runs a command in the project's folder, which shows its output as it comes. */
+/**
+ * Runs a command in the project's folder, which shows its output as it comes, or adds it to a file.
+ */
 export async function run(
   [program, ...args]: readonly [string, ...string[]],
-  options: Pick<Deno.CommandOptions, "env" | "signal"> = {},
+  { output, ...options }: Pick<Deno.CommandOptions, "env" | "signal"> & { output?: string } = {},
 ): Promise<Ended> {
   const start = performance.now();
   const env = { ...options.env, ...Deno.stdout.isTerminal() ? {} : { NO_COLOR: "1" } };
-  const command = new Deno.Command(program, { args, cwd: project, ...options, env, stdin: "null" });
-  const { success, code, signal } = await command.spawn().status;
+  const piped = output === undefined ? "inherit" : "piped";
+  const stdio = { stdin: "null", stdout: piped, stderr: piped } as const;
+  const child = new Deno.Command(program, { args, cwd: project, ...options, env, ...stdio })
+    .spawn();
+  if (output !== undefined) {
+    const add = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
+      const file = await Deno.open(output, { append: true, create: true });
+      await stream.pipeTo(file.writable);
+    };
+    await Promise.all([add(child.stdout), add(child.stderr)]);
+  }
+  const { success, code, signal } = await child.status;
   return {
     problem: success ? "" : signal === null ? `exit code ${code}` : `ended by ${signal}`,
     seconds: (performance.now() - start) / 1000,

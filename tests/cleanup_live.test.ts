@@ -6,10 +6,11 @@ import { test } from "node:test";
 import { cleanup, cleanupSync } from "../mod.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
 import { programCommand, start, until } from "./helpers/runtime.ts";
+import { isLong } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** `UNTORN_LONG=1` makes the tests long. */
-const KILLS = process.env.UNTORN_LONG === "1" ? 200 : 10;
+const KILLS = isLong ? 200 : 10;
 
 for (const swap of ["exchange", "rename"] as const) {
   test(

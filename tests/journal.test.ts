@@ -36,6 +36,7 @@ import {
 } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
 import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
+import { isMine } from "./helpers/share.ts";
 import { inMemory, inTemp } from "./helpers/temp.ts";
 
 const JOURNAL: DirOptions = { swap: "journal", durability: "none" };
@@ -242,6 +243,7 @@ for (const { form, os, run } of drivers) {
       const outcomes = new Set<string>();
       for (const code of ["EIO", "ENOSPC"]) {
         for (let k = 1, ended = false; !ended; k++) {
+          if (form !== "sync" && !isMine(k)) continue;
           plant(x);
           let made = 0;
           const port = watched(failing(os(), code, k), () => made++);

@@ -41,6 +41,7 @@ import {
 import { assert, assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
 import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
 import { hidden, programCommand, run as runProgram, start, until } from "./helpers/runtime.ts";
+import { isLong, isMine } from "./helpers/share.ts";
 import { inMemory, inTemp } from "./helpers/temp.ts";
 
 type Run = (
@@ -371,6 +372,7 @@ for (
       const site = join(root, "site");
       const ends = new Set<string>();
       for (let k = 1, killed = true; killed; k++) {
+        if (!isMine(k)) continue;
         plant(root);
         const os = port(systemCalls().sync);
         killed = await killAfter(k, os, (os) => steps(os, root));
@@ -446,6 +448,7 @@ for (const { form, os, run } of ports) {
       const outcomes = new Set<string>();
       for (const code of form === "sync" ? ["EIO", "ENOSPC"] : ["EIO"]) {
         for (let k = 1, ended = false; !ended; k++) {
+          if (form !== "sync" && !isMine(k)) continue;
           plant(root);
           let made = 0;
           const port = watched(failing(os(), code, k), () => made++);
@@ -480,6 +483,7 @@ for (const { form, os, run } of ports) {
       const ends = new Set<string>();
       let last = 0;
       for (let k = 1, killed = true; killed; k++) {
+        if (form !== "sync" && !isMine(k)) continue;
         plant(root);
         killed = await killAfter(k, os(), (port) => steps(port, root));
         if (form.startsWith("sync")) {
@@ -510,7 +514,7 @@ test(
     const [root, acks] = [join(dir, "root"), join(dir, "acks")];
     mkdirSync(root);
     let last = 0;
-    const kills = process.env.UNTORN_LONG === undefined ? 6 : 100;
+    const kills = isLong ? 100 : 6;
     for (let kill = 0; kill < kills; kill++) {
       writeFileSync(acks, "");
       const args = [root, `${last + 1}`, acks];
