@@ -17,7 +17,7 @@ import {
   project,
   type Runtime,
 } from "../../scripts/tools.ts";
-import { operations } from "./operations.ts";
+import { operations } from "../helpers/operations.ts";
 
 await main(async () => {
   const { values } = parseArgs({

@@ -13,7 +13,7 @@ import type { Durability } from "../../lib/options.ts";
 import { runSync } from "../../lib/steps.ts";
 import { cleanupSync } from "../../mod.ts";
 import { killAfter } from "../helpers/ports.ts";
-import { operations } from "./operations.ts";
+import { operations } from "../helpers/operations.ts";
 
 const [name, mode, place, durability = "full"] = process.argv.slice(2) as string[];
 const { setup, change, read } = operations[name!]!;

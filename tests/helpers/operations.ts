@@ -1,6 +1,6 @@
 /**
- * What a power cut is to interrupt: operations that bring a directory from one generation to the next, and
- * what tells which generation it holds, whole.
+ * What a kill or a power cut is to interrupt: operations that bring a directory from one generation to the
+ * next, and what tells which generation it holds, whole.
  */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -16,12 +16,14 @@ import {
   transactionSettings,
 } from "../../lib/dir_options.ts";
 import { type Durability, fileSettings } from "../../lib/options.ts";
+import { recognise } from "../../lib/names.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { persist } from "../../lib/persist_dir.ts";
 import { remove } from "../../lib/remove.ts";
 import { rollBack } from "../../lib/rollback.ts";
 import type { Steps } from "../../lib/steps.ts";
 import { TransactionStage } from "../../lib/transaction_stage.ts";
+import { cleanupSync } from "../../mod.ts";
 
 /** An operation on a directory, from generation to generation. */
 export interface Operation {
@@ -187,3 +189,24 @@ export const operations: Record<string, Operation> = {
   "transaction": transacting(true),
   "transaction-renames": transacting(false),
 };
+
+/**
+ * Cleans up after an operation that was cut off, and returns the generation that stands; throws
+ * `category: text` if none does, if it is older than was promised, or if anything of the protocol is left.
+ */
+export function recover(operation: string, dir: string, promised: number): number {
+  const { failed, kept, quarantined } = cleanupSync(dir, { minAge: 0, recursive: true });
+  const odd = [...failed, ...kept, ...quarantined].map(({ path, reason }) => `${path} ${reason}`);
+  if (odd.length > 0) throw new Error(`report: ${odd.join("; ")}`);
+  const left = (readdirSync(dir, { recursive: true }) as string[])
+    .filter((path) => path.split("/").some(isProtocol));
+  if (left.length > 0) throw new Error(`leftover: ${left.join(" ")}`);
+  const generation = operations[operation]!.read(dir);
+  if (generation >= promised) return generation;
+  throw new Error(`older: ${generation} for ${promised}`);
+}
+
+function isProtocol(name: string): boolean {
+  const known = recognise(name, "directory") ?? recognise(name, "file");
+  return known !== undefined && known.kind !== "history";
+}
