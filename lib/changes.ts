@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import { Refusal } from "./errors.ts";
 import type { Os, Stat } from "./os/port.ts";
-import { inside } from "./paths.ts";
+import { inside, parentsOf, split } from "./paths.ts";
 import type { Change } from "./record.ts";
 import type { Steps } from "./steps.ts";
 import { locate, look } from "./target.ts";
@@ -17,6 +17,12 @@ export class Changes {
   readonly root: string;
   readonly #dev: number;
   readonly list: Change[] = [];
+  /** What is named, what that is in, and the directories that are to be made. */
+  readonly #named = new Set<string>();
+  readonly #above = new Set<string>();
+  readonly #made = new Set<string>();
+  /** What directories really are, by the paths by which they were found. */
+  readonly #dirs = new Map<string, string>();
 
   /** `given` is the root, as the caller calls it. */
   constructor(os: Os, given: string, root: string, dev: number) {
@@ -44,12 +50,10 @@ export class Changes {
   ): Steps<{ path: string; stat: Stat | undefined }> {
     const lexical = relativeTo([this.#given, this.root], given);
     const found = yield* locate(this.#os, this.at(lexical), followSymlink);
-    const path = yield* canonicalPath(this.#os, this.root, this.#dev, found.path);
-    const taken = this.list.flatMap((change) =>
-      change.do === "make" ? [] : "to" in change ? [change.path, change.to] : [change.path]
-    );
-    for (const name of other === undefined ? taken : [...taken, other]) {
-      if (name !== path && !name.startsWith(path + "/") && !path.startsWith(name + "/")) continue;
+    const path = yield* this.#canonical(found.path);
+    const isNamed = (path: string): boolean => path === other || this.#named.has(path);
+    const isAbove = this.#above.has(path) || other?.startsWith(path + "/");
+    if (isAbove || [path, ...parentsOf(path)].some(isNamed)) {
       throw new TypeError(
         `${JSON.stringify(given)} is named twice in one transaction, or in what else is changed`,
       );
@@ -61,11 +65,31 @@ export class Changes {
     return { path, stat };
   }
 
+  /** Where a path really is; each directory is looked up once, and again when the changes are made. */
+  *#canonical(path: string): Steps<string> {
+    const { dir, name } = split(path);
+    const known = this.#dirs.get(dir);
+    if (known !== undefined) return known + name;
+    const canonical = yield* canonicalPath(this.#os, this.root, this.#dev, path);
+    this.#dirs.set(dir, canonical.slice(0, canonical.length - name.length));
+    return canonical;
+  }
+
+  /** Adds a change. */
+  add(change: Change): void {
+    for (const path of "to" in change ? [change.path, change.to] : [change.path]) {
+      this.#named.add(path);
+      for (const above of parentsOf(path)) this.#above.add(above);
+    }
+    this.list.push(change);
+  }
+
   /** Adds that the directory of a path is made, if it is missing. */
   *makeAbove(path: string): Steps<void> {
     const above = dirname(path);
-    if (above === "." || this.list.some((change) => change.path === above)) return;
+    if (above === "." || this.#made.has(above)) return;
     if ((yield* look(this.#os, this.at(above))) !== undefined) return;
+    this.#made.add(above);
     this.list.push({ do: "make", path: above });
   }
 }

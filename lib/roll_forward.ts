@@ -18,7 +18,7 @@ import { type Change, fromText, isMarked, RECORD } from "./record.ts";
 import type { Steps } from "./steps.ts";
 import { chooseSwap, swapIn, type SwapPaths, swapPaths } from "./swap.ts";
 import { look, makeDirs, type NewDirs } from "./target.ts";
-import { claim, trashClaimed, unclaim } from "./trash.ts";
+import { claim, trashClaimed, unclaim, withScratch } from "./trash.ts";
 import { refuseOutside } from "./within_root.ts";
 
 /** Whether a transaction was brought to its end, or another process is at it. */
@@ -49,6 +49,7 @@ function* rollForwardClaimed(os: Os, root: string, dir: string): Steps<Ending> {
   const claimed = yield* claim(os, dir);
   if (claimed === undefined) return "another's";
   try {
+    yield* refuseForeign(os, root, dir);
     const record = inside(dir, RECORD);
     const text = new TextDecoder().decode(yield* readAll(os, record));
     const changes = fromText(text, (yield* os.lstat(inside(root, "."))).ino, record);
@@ -61,6 +62,23 @@ function* rollForwardClaimed(os: Os, root: string, dir: string): Steps<Ending> {
   } finally {
     yield* unclaim(os, claimed);
   }
+}
+
+/**
+ * Refuses a transaction that another user may have planted: to make its changes would lend this
+ * process's rights. It must be the owner's of the root, this process's own, or the superuser's.
+ */
+function* refuseForeign(os: Os, root: string, dir: string): Steps<void> {
+  const { uid } = yield* os.lstat(dir);
+  const { uid: owner } = yield* os.lstat(inside(root, "."));
+  if (uid === 0 || uid === owner) return;
+  // Deno tells its user only with a permission of its own; what it makes tells it as well.
+  const own = yield* withScratch(os, root, function* (path) {
+    return (yield* os.lstat(path)).uid;
+  });
+  if (uid === own) return;
+  const why = `${JSON.stringify(dir)} is another user's, who must run the cleanup`;
+  throw new Refusal("EPERM", dir, why);
 }
 
 /** The same, waiting for another process that is at it; nothing if there is no such transaction. */

@@ -20,7 +20,7 @@ import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from 
 import { committedName, recognise, transactionName } from "./names.ts";
 import type { Durability } from "./options.ts";
 import { caught, OsError } from "./os/errno.ts";
-import type { Os } from "./os/port.ts";
+import type { Handle, Os } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
 import type { Change } from "./record.ts";
@@ -33,6 +33,9 @@ export type Changed =
   | { do: "write" | "remove"; path: string }
   | { do: "rename"; path: string; to: string }
   | { do: "persist" } & Pick<PersistResult, "path" | "swap" | "written" | "carried" | "rescued">;
+
+/** So many files are synced one by one: to sync all of a file system waits for others' files too. */
+const SYNCED = 8;
 
 type DirChange = Change & { do: "swap" };
 
@@ -59,6 +62,8 @@ export class TransactionStage {
   /** The transaction's directory, as long as it is there, and its mark. */
   #dir: string | undefined;
   #claimed: Claim | undefined;
+  #synced = 0;
+  #wholeFs: Handle | undefined;
   #outcome: Outcome = "unchanged";
 
   constructor(os: Os, given: string, settings: TransactionSettings) {
@@ -131,15 +136,27 @@ export class TransactionStage {
         yield* writer.addAll(source);
         yield* writer.finish();
         yield* applyMetadata(os, file, name, rules, stat);
-        if (durability !== "none") yield* os.fsync(file);
+        if (durability !== "none") yield* this.#sync(file);
       } finally {
         yield* os.close(file);
       }
-      changes.list.push({ do: "write", path, staged, before: null });
+      changes.add({ do: "write", path, staged, before: null });
     } catch (error) {
       yield* cancel(source, signal);
       throw error;
     }
+  }
+
+  /** A few files are synced one by one; all others together, when they are committed. */
+  *#sync(file: Handle): Steps<void> {
+    if (this.#synced++ === SYNCED) this.#wholeFs = yield* this.#os.openFs(this.#dir!);
+    if (this.#wholeFs === undefined) yield* this.#os.fsync(file);
+  }
+
+  *#closeFs(): Steps<void> {
+    const wholeFs = this.#wholeFs;
+    this.#wholeFs = undefined;
+    if (wholeFs !== undefined) yield* this.#os.closeFs(wholeFs);
   }
 
   /** Stages a directory, which `fill` fills; it is locked until the end. */
@@ -155,7 +172,7 @@ export class TransactionStage {
     const part = { name: staged, staged: this.#dir!, committed: this.#committed };
     const stage = new DirStage(this.#os, changes.at(path), settings, part);
     const change: DirChange = { do: "swap", path, staged, ino: 0, before: null };
-    changes.list.push(change);
+    changes.add(change);
     this.#dirs.set(change, stage);
     yield* stage.open();
     yield* fill(stage);
@@ -166,7 +183,7 @@ export class TransactionStage {
     const changes = this.#changes!;
     const { path, stat } = yield* changes.find(given, false);
     if (stat === undefined) return false;
-    changes.list.push({ do: "remove", path, staged: changes.next, before: null });
+    changes.add({ do: "remove", path, staged: changes.next, before: null });
     return true;
   }
 
@@ -182,7 +199,7 @@ export class TransactionStage {
     }
     yield* changes.makeAbove(to);
     const { ino, birth } = stat;
-    changes.list.push({ do: "rename", path, to, moved: { ino, birth }, before: null });
+    changes.add({ do: "rename", path, to, moved: { ino, birth }, before: null });
   }
 
   /** Where the transaction's directory is as soon as it is committed: under the same digits. */
@@ -210,6 +227,8 @@ export class TransactionStage {
     for (const [change, stage] of this.#dirs) {
       Object.assign(change, yield* stage.handOver());
     }
+    if (this.#wholeFs !== undefined) yield* os.syncFs(this.#wholeFs);
+    yield* this.#closeFs();
     const committed = this.#committed;
     const commit = {
       root,
@@ -259,7 +278,7 @@ export class TransactionStage {
     this.#dir = this.#claimed = this.#lock = undefined;
     this.#dirs.clear();
     const isCommitted = this.#outcome !== "unchanged";
-    let error: OsError | undefined;
+    let error = yield* caught(this.#closeFs());
     for (const stage of dirs) {
       error ??= yield* caught(isCommitted ? stage.leave() : stage.discard());
     }

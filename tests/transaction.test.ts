@@ -2,6 +2,7 @@
 
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -21,7 +22,7 @@ import { partSettings, transactionSettings } from "../lib/dir_options.ts";
 import { filling, supply } from "../lib/entries.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import type { Os } from "../lib/os/port.ts";
-import type { Steps } from "../lib/steps.ts";
+import { runSync, type Steps } from "../lib/steps.ts";
 import { TransactionStage } from "../lib/transaction_stage.ts";
 import {
   atomicWriteSync,
@@ -38,9 +39,22 @@ import {
   transactionSync,
   UntornError,
 } from "../mod.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "./helpers/assert.ts";
 import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
-import { hidden, programCommand, run as runProgram, start, until } from "./helpers/runtime.ts";
+import {
+  hidden,
+  programCommand,
+  run as runProgram,
+  runtime,
+  start,
+  until,
+} from "./helpers/runtime.ts";
 import { isLong, isMine } from "./helpers/share.ts";
 import { inMemory, inTemp } from "./helpers/temp.ts";
 
@@ -552,5 +566,59 @@ test(
     assertEquals(ended.map(({ stdout, code }) => [stdout, code]), ended.map(() => ["", 0]));
     assertEquals(tree(root), { count: "100", "site/": "", "site/count": "100" });
     assertEquals(readdirSync(dir), ["root"]);
+  }),
+);
+
+test(
+  "the files of a large transaction are synced together, where that can be had",
+  inTemp((dir) => {
+    const calls: string[] = [];
+    const noted = watched(systemCalls().sync, ({ name, args }) => {
+      if (/fsync|Fs$/i.test(name)) calls.push(name);
+      if (name === "rename" && String(args[1]).includes(".commit-")) calls.push("commit");
+    });
+    runSync((function* (os: Os): Steps<void> {
+      const stage = new TransactionStage(os, dir, transactionSettings({ lock: false }));
+      yield* stage.open();
+      for (let i = 0; i < 30; i++) yield* stage.write(`file${i}`, syncSource("1"), undefined);
+      yield* stage.commit();
+    })(noted));
+    const together = calls.includes("syncFs");
+    const files = together ? Array(8).fill("fsync") : Array(30).fill("fsync");
+    const all = together ? ["openFs", "syncFs", "closeFs"] : ["openFs"];
+    // Then the record and the transaction's directory; after the commit, the root twice.
+    const rest = ["fsync", "fsync", "commit", "fsync", "fsync"];
+    const expected = [...files, ...all, ...rest].sort();
+    assertEquals([...calls].sort(), expected);
+    assertEquals(calls.slice(-5), rest);
+    assert(together || runtime === "node" || process.platform !== "linux", "there is no syncfs");
+  }),
+);
+
+test(
+  "a committed transaction that another user may have planted is refused, and stays",
+  { skip: process.getuid?.() === 0 ? false : "it takes root to give files away" },
+  inTemp(async (dir) => {
+    const root = join(dir, "root");
+    let commit: string | undefined;
+    for (let k = 1; commit === undefined; k++) {
+      plant(root);
+      await killAfter(k, systemCalls().sync, (port) => steps(port, root));
+      commit = readdirSync(root).find((name) => name.startsWith(".commit-"));
+    }
+    chownSync(join(root, commit), 1234, 1234);
+    const before = tree(root);
+    const { failed, rolledForward } = cleanupSync(root);
+    assertEquals([failed.length, rolledForward, tree(root)], [1, [], before]);
+    assertMatch(failed[0]!.reason, /another user's/);
+    await assertRejects(
+      async () => await transaction(root, () => {}),
+      UntornError,
+      "another user's",
+    );
+    // Its owner's root is his to change.
+    chownSync(root, 1234, 1234);
+    assertEquals(cleanupSync(root, { recursive: true }).failed, []);
+    assertEquals(tree(root), NEW);
   }),
 );
