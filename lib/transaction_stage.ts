@@ -26,7 +26,7 @@ import type { PersistResult } from "./persist_result.ts";
 import type { Change } from "./record.ts";
 import { finishCommitted } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
-import { type Claim, claim, makeClaimed, trashClaimed, unclaim } from "./trash.ts";
+import { type Claim, claim, makeClaimed, refuseMounts, trashClaimed, unclaim } from "./trash.ts";
 
 /** One thing that a transaction has changed; paths are relative to its root. */
 export type Changed =
@@ -183,6 +183,7 @@ export class TransactionStage {
     const changes = this.#changes!;
     const { path, stat } = yield* changes.find(given, false);
     if (stat === undefined) return false;
+    if (stat.kind === "directory") yield* refuseMounts(this.#os, changes.at(path));
     changes.add({ do: "remove", path, staged: changes.next, before: null });
     return true;
   }

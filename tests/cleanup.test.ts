@@ -4,16 +4,13 @@ import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmdirSync,
-  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { cleanUp } from "../lib/cleanup.ts";
@@ -39,6 +36,7 @@ import {
   UntornError,
 } from "../mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./helpers/assert.ts";
+import { mounted, noMount } from "./helpers/mount.ts";
 import { killAfter, watched } from "./helpers/ports.ts";
 import { inTemp } from "./helpers/temp.ts";
 
@@ -630,14 +628,11 @@ test(
 
 test(
   "a file system that is mounted in what is removed is not emptied",
-  { skip: canMount() ? false : "no file system can be mounted here" },
-  inTemp((root) => {
+  { skip: noMount },
+  inTemp(async (root) => {
     for (const path of [".trash-0123456789ab", ".staging-q/m", "X/m"]) {
-      const at = join(root, path);
-      mkdirSync(at, { recursive: true });
-      assertEquals(spawnSync("mount", ["-t", "tmpfs", "none", at]).status, 0);
-      try {
-        writeFileSync(join(at, "file"), "text");
+      await mounted(join(root, path), () => {
+        writeFileSync(join(root, path, "file"), "text");
         const { failed } = cleanupSync(root);
         assertEquals(failed.length, path.startsWith(".") ? 1 : 0);
         const error = path.startsWith(".") ? undefined : assertThrows(
@@ -649,26 +644,10 @@ test(
         const found = spawnSync("find", [root, "-name", "file"], { encoding: "utf8" }).stdout;
         assertEquals(found.trim().split("\n").length, 1);
         assert(found.includes("/file"), "the file is gone");
-      } finally {
-        const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
-        for (const line of mounts.filter((line) => line.includes(root))) {
-          spawnSync("umount", [line.split(" ")[1]!]);
-        }
-      }
+      });
     }
   }),
 );
-
-/** Whether this process may mount something, tried on a directory of its own. */
-function canMount(): boolean {
-  const dir = mkdtempSync(join(tmpdir(), "untorn-"));
-  try {
-    if (spawnSync("mount", ["-t", "tmpfs", "none", dir]).status !== 0) return false;
-    return spawnSync("umount", [dir]).status === 0;
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
 
 test("options are checked before anything is touched", () => {
   assertThrows(() => cleanupSync(".", { validate: 1 as never }), TypeError, "validate");

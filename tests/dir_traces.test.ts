@@ -1,6 +1,5 @@
 /** The calls that a persist makes, for each durability and swap; what is synced, and when. */
 
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -19,6 +18,7 @@ import { runSync, settle, type Steps } from "../lib/steps.ts";
 import { TransactionStage } from "../lib/transaction_stage.ts";
 import { persistDir, persistDirSync, UntornError } from "../mod.ts";
 import { assertEquals, assertRejects } from "./helpers/assert.ts";
+import { mounted, noMount } from "./helpers/mount.ts";
 import { watched } from "./helpers/ports.ts";
 import { inTemp } from "./helpers/temp.ts";
 
@@ -183,23 +183,6 @@ for (const [name, options, expected] of traces) {
     }),
   );
 }
-
-/** Runs a body with a tmpfs mounted at a path; unmounts it whatever happens. */
-async function mounted(path: string, body: () => Promise<void>): Promise<void> {
-  mkdirSync(path, { recursive: true });
-  const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", path]);
-  if (status !== 0) throw new Error(String(stderr));
-  try {
-    await body();
-  } finally {
-    spawnSync("umount", ["-l", path]);
-  }
-}
-
-let noMount: string | false = false;
-await inTemp((dir) => mounted(join(dir, "mount"), async () => {}))().catch((error) => {
-  noMount = `nothing can be mounted here: ${error.message.trim()}`;
-});
 
 test(
   "a mount point is not replaced, and one within a directory is not left out",

@@ -1,35 +1,18 @@
 /** A disk that is really full: a small tmpfs, which root can mount. */
 
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { atomicWrite, atomicWriteSync, stageFile, UntornError } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
+import { mounted, noMount } from "./helpers/mount.ts";
 import { programCommand, run } from "./helpers/runtime.ts";
+import { inTemp } from "./helpers/temp.ts";
 
-/** Runs a body on a new tmpfs of 1 MiB, and unmounts it whatever happens. */
+/** Runs a body on a new file system of 1 MiB. */
 async function onSmallDisk(body: (dir: string) => Promise<void>): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), "untorn-"));
-  try {
-    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", dir]);
-    if (mounted.status !== 0) throw new Error(String(mounted.stderr));
-    try {
-      await body(dir);
-    } finally {
-      spawnSync("umount", ["-l", dir]);
-    }
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
+  await inTemp((dir) => mounted(join(dir, "disk"), () => body(join(dir, "disk"))))();
 }
-
-/** Why a disk can't be mounted here, or false. */
-const noMount = await onSmallDisk(async () => {}).then(
-  () => false as const,
-  (error) => `a small disk can't be mounted here: ${String(error.message).trim()}`,
-);
 
 const OLD = "old ".repeat(100_000);
 const NEW = "new ".repeat(200_000);

@@ -46,6 +46,7 @@ import {
   assertRejects,
   assertThrows,
 } from "./helpers/assert.ts";
+import { mounted, noMount } from "./helpers/mount.ts";
 import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
 import {
   hidden,
@@ -620,5 +621,35 @@ test(
     chownSync(root, 1234, 1234);
     assertEquals(cleanupSync(root, { recursive: true }).failed, []);
     assertEquals(tree(root), NEW);
+  }),
+);
+
+test(
+  "what is on another file system is refused before anything is staged",
+  { skip: noMount },
+  inTemp(async (dir) => {
+    const root = join(dir, "root");
+    plant(root);
+    await mounted(join(root, "dir/mount"), async () => {
+      writeFileSync(join(root, "dir/mount/file"), "there");
+      const before = tree(root);
+      const refused: [string, (tx: TransactionSync) => void][] = [
+        ["another file system", (tx) => tx.write("dir/mount/file", "")],
+        ["another file system", (tx) => tx.write("dir/mount/new", "")],
+        ["another file system", (tx) => tx.remove("dir/mount/file")],
+        ["another file system", (tx) => tx.rename("a", "dir/mount/a")],
+        ["another file system", (tx) => tx.persistDir("dir/mount", {})],
+        ["another file system", (tx) => tx.persistDir("dir", {})],
+        ["mount point", (tx) => tx.remove("dir")],
+      ];
+      for (const [words, change] of refused) {
+        const both = (tx: TransactionSync): void => {
+          tx.write("own", "changed");
+          change(tx);
+        };
+        await assertRejects(async () => await transactionSync(root, both), UntornError, words);
+        assertEquals(tree(root), before, `${change}`);
+      }
+    });
   }),
 );
