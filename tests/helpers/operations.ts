@@ -131,7 +131,8 @@ function rollingBack(swap: "exchange" | "rename"): Operation {
   };
 }
 
-const FILES = ["f", "d/g", "d/e/h"];
+/** More than are synced one by one. */
+const FILES = ["f", "d/g", ...Array.from({ length: 8 }, (_, i) => `d/e/h${i}`)];
 
 function transacting(exchanges: boolean): Operation {
   return {
