@@ -1,7 +1,10 @@
 /** `untorn apply`, as a user runs it: what a plan does, and how a faulty one is refused. */
 
+import { spawnSync } from "node:child_process";
 import {
+  closeSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -14,7 +17,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { parsePlan } from "../lib/cli/plan.ts";
 import { lockSync } from "../mod.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "./helpers/assert.ts";
-import { type Ended, programCommand, run } from "./helpers/runtime.ts";
+import { type Ended, hidden, programCommand, run, start, until } from "./helpers/runtime.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** Node says on standard error that its FFI is experimental. */
@@ -131,6 +134,35 @@ test(
     }
     assertEquals((await apply(dir, [])).code, 2);
     assertEquals((await apply(dir, ["missing.json"])).code, 1);
+  }),
+);
+
+test(
+  "untorn apply ends by the signal that it is sent, and leaves nothing",
+  { skip: process.platform === "win32" ? "Windows has no such signals" : false },
+  inTemp(async (dir) => {
+    plant(dir);
+    spawnSync("mkfifo", [join(dir, "pipe")]);
+    const before = all(dir);
+    const steps = [{ write: "a", content: "changed" }, { write: "b", from: "pipe" }];
+    writeFileSync(join(dir, "plan.json"), JSON.stringify({ root: "root", steps }));
+    // One waits for the plan, the other for what it copies.
+    for (const plan of ["-", "plan.json"]) {
+      const { child, ended } = start(programCommand("cli.ts", ["apply", plan]), { cwd: dir });
+      const isStaging = (): boolean => hidden(join(dir, "root")).length > 0;
+      const writer = plan === "-" ? undefined : openSync(join(dir, "pipe"), "r+");
+      try {
+        if (plan === "-") await new Promise((resolve) => setTimeout(resolve, 500));
+        else await until(isStaging);
+        child.kill("SIGTERM");
+        const { signal } = await ended;
+        assertEquals(signal, "SIGTERM");
+      } finally {
+        if (writer !== undefined) closeSync(writer);
+      }
+      assertEquals(all(dir).filter((path) => path !== "plan.json"), before);
+      assertEquals(readFileSync(join(dir, "root/a"), "utf8"), "root/a");
+    }
   }),
 );
 

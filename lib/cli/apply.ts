@@ -2,7 +2,7 @@
 
 import { dirname, isAbsolute, join } from "node:path";
 import { copyTree } from "../copy_tree.ts";
-import { asyncSource, syncSource } from "../content.ts";
+import { asyncSource, syncSource, unlessAborted } from "../content.ts";
 import { partSettings, type TransactionSettings, transactionSettings } from "../dir_options.ts";
 import type { Durability } from "../options.ts";
 import { systemCalls } from "../os/mod.ts";
@@ -143,8 +143,12 @@ async function readPlan(file: string, context: Context): Promise<string> {
   const decoder = new TextDecoder();
   if (file === "-") {
     let text = "";
-    for await (const chunk of context.host.stdin()) text += decoder.decode(chunk, { stream: true });
-    return text + decoder.decode();
+    const chunks = context.host.stdin()[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await unlessAborted(chunks.next(), context.signal);
+      if (next.done) return text + decoder.decode();
+      text += decoder.decode(next.value, { stream: true });
+    }
   }
   requirePermission("read", file, context, { dir: file, kinds: ["read"], why: "to read the plan" });
   try {
