@@ -138,7 +138,6 @@ export class DirStage {
     const { dir, stat } = this.#target!;
     const inPlace = wanted === "journal" && stat !== undefined;
     const carry = yield* this.#prepare(!inPlace);
-    if (durability !== "none") yield* this.#syncParents();
     signal?.throwIfAborted();
     const told = (outcome: Outcome): void => void (this.#outcome = outcome);
     if (inPlace) {
@@ -158,7 +157,6 @@ export class DirStage {
   /** Makes what was staged whole, to be swapped in by a transaction; returns what the record needs. */
   *handOver(): Steps<{ ino: number; before: Mark | null }> {
     yield* this.#prepare(true);
-    if (this.#settings.durability !== "none" && this.#hasParent) yield* this.#syncParents();
     const { ino } = yield* this.#os.lstat(this.#paths!.staging);
     return { ino, before: markOf(this.#target!.stat) };
   }
@@ -197,6 +195,7 @@ export class DirStage {
         if (carries) yield* carryOver(os, carry);
       }
       yield* finishDirs(os, carry, dirs, { old: stat, mode: this.#settings.mode }, sync);
+      if (sync) yield* this.#syncClaim(carries);
       if (wholeFs !== undefined) yield* os.syncFs(wholeFs);
       return carry;
     } finally {
@@ -294,10 +293,14 @@ export class DirStage {
     yield* makeDirs(os, target.dir, this.#newParents);
   }
 
-  /** Syncs the directory above, for the claim, and the new ones above that. */
-  *#syncParents(): Steps<void> {
-    for (const parent of this.#newParents.parents) yield* syncDir(this.#os, parent);
-    yield* syncDir(this.#os, this.#target!.dir);
+  /** Syncs new directories above, and, where a version is moved, the lock file, which claims it. */
+  *#syncClaim(moves: boolean): Steps<void> {
+    const os = this.#os;
+    for (const parent of this.#newParents.parents) yield* syncDir(os, parent);
+    if (!moves || this.#target!.stat === undefined) return;
+    // Who finds something at a shortened name must be able to read the full one.
+    if (this.#lock?.handle !== undefined) yield* os.fsync(this.#lock.handle);
+    yield* syncDir(os, this.#target!.dir);
   }
 
   *#unlock(warnings: string[]): Steps<void> {

@@ -50,7 +50,7 @@ export function* persistInPlace(
     const sync = durability !== "none";
     const commit = { root: dir, staged, committed, changes, sync, signal };
     const durable = yield* commitAll(os, commit, told.outcome);
-    const left = yield* caught(trashClaimed(os, dir, committed));
+    const left = yield* caught(trashClaimed(os, dir, committed, sync));
     return { durable, left: left && committed };
   } finally {
     yield* unclaim(os, claimed);

@@ -57,7 +57,7 @@ function* rollForwardClaimed(os: Os, root: string, dir: string): Steps<Ending> {
     for (const change of changes) {
       if (change.do === "swap") yield* archive(os, root, dir, change);
     }
-    yield* trashClaimed(os, root, dir);
+    yield* trashClaimed(os, root, dir, true);
     return "done";
   } finally {
     yield* unclaim(os, claimed);
@@ -102,28 +102,39 @@ export function* finishCommitted(
 
 /**
  * Makes all changes; what one of them meets keeps none of the others back, and is thrown at the end.
- * `recovering`: after a crash, since when others may have changed the same.
+ * `recovering`: after a crash, since when others may have changed the same. What was renamed in the root is
+ * left to the sync after the transaction's own last rename there, before which it is not on the disk.
  */
 export function* applyAll(os: Os, committed: Committed, recovering: boolean): Steps<void> {
   const errors: unknown[] = [];
-  const entered = new Set<string>();
+  const entered: Entered = { found: new Set(), made: new Set() };
   const { root, changes, sync } = committed;
   const real = yield* os.realpath(root);
   for (const change of changes) {
     try {
       for (const name of change.do === "rename" ? [change.path, change.to] : [change.path]) {
         const path = inside(root, name);
-        if (entered.has(dirname(path))) continue;
+        if (entered.found.has(dirname(path))) continue;
         yield* refuseOutside(os, real, path);
-        entered.add(dirname(path));
+        entered.found.add(dirname(path));
       }
       yield* apply(os, committed, change, recovering, entered);
     } catch (error) {
       errors.push(error);
     }
   }
-  if (sync) { for (const dir of entered) yield* syncDir(os, dir); }
+  entered.found.delete(root);
+  if (sync) {
+    for (const dir of new Set([...entered.found, ...entered.made])) yield* syncDir(os, dir);
+  }
   if (errors.length > 0) throw errors[0];
+}
+
+/** The directories that changes were made in. */
+interface Entered {
+  found: Set<string>;
+  /** Those in which directories were made, or that were changed themselves. */
+  made: Set<string>;
 }
 
 function* apply(
@@ -131,7 +142,7 @@ function* apply(
   { root, dir }: Committed,
   change: Change,
   recovering: boolean,
-  entered: Set<string>,
+  { made }: Entered,
 ): Steps<void> {
   const path = inside(root, change.path);
   const now = yield* look(os, path);
@@ -139,10 +150,11 @@ function* apply(
     case "make": {
       const dirs: NewDirs = { made: [], parents: [] };
       if (now === undefined) yield* makeDirs(os, path, dirs);
-      for (const dir of dirs.parents) entered.add(dir);
+      for (const dir of dirs.parents) made.add(dir);
       return;
     }
     case "mode":
+      made.add(path);
       return yield* onOpen(os, path, (open) => os.chmod(open, path, change.mode));
     case "stamp":
       return yield* onOpen(os, path, (open) => os.utime(open, change.mtime));

@@ -246,7 +246,7 @@ export class TransactionStage {
     if (durability === "full" && !durable) result.durability = "file";
     for (const change of list) yield* this.#tell(change, durable, result);
     const warn = (what: string): unknown => result.warnings.push(`${what}: a cleanup tries again`);
-    const left = yield* caught(trashClaimed(os, root, committed));
+    const left = yield* caught(trashClaimed(os, root, committed, commit.sync));
     if (left !== undefined) {
       warn(`${JSON.stringify(committed)} could not be deleted (${left.code})`);
     }

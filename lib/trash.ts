@@ -4,6 +4,7 @@
  * so that others who clean up leave it alone.
  */
 
+import { syncDir } from "./dir_sync.ts";
 import { Refusal } from "./errors.ts";
 import { newToken, trashName } from "./names.ts";
 import { caught, OsError } from "./os/errno.ts";
@@ -52,10 +53,19 @@ export function* trash(os: Os, dir: string, path: string): Steps<void> {
   }
 }
 
-/** The same for a tree that has the mark already. */
-export function* trashClaimed(os: Os, dir: string, path: string): Steps<void> {
+/**
+ * The same for a tree that has the mark already. `sync`: nothing in it is deleted before its new name is on
+ * the disk, for a tree that means something by its old one.
+ */
+export function* trashClaimed(
+  os: Os,
+  dir: string,
+  path: string,
+  sync: boolean = false,
+): Steps<void> {
   const name = inside(dir, trashName(newToken()));
   yield* os.rename(path, name);
+  if (sync) yield* syncDir(os, dir);
   yield* removeAll(os, name);
 }
 

@@ -70,6 +70,7 @@ const more = ["mkdir .staging-X/sub", "createWhole .staging-X/sub/b"];
 const carry = ["mkdir .staging-X/own", "link X/own/file > .staging-X/own/file"];
 const files = ["fsync .staging-X/sub/b", "fsync .staging-X/a"];
 const lock = ["write .lock-X"];
+const claim = ["fsync .lock-X", "fsync ."];
 const drain = [
   ...["unlink .trash-T/a", "unlink .trash-T/own/file", "rmdir .trash-T/own", "rmdir .trash-T"],
 ];
@@ -78,14 +79,14 @@ const traces: [string, DirOptions, string[]][] = [
   ["full, exchange", { swap: "exchange" }, [
     ...[...lock, ...stage, ...more, ...files, ...carry],
     ...["fsync .staging-X/sub", "chmod .staging-X/own", "utime .staging-X/own"],
-    ...["fsync .staging-X/own", "fsync .staging-X", "fsync ."],
+    ...["fsync .staging-X/own", "fsync .staging-X", ...claim],
     ...["exchange .staging-X > X", "fsync .", "rename .staging-X > .trash-T"],
     ...[...drain, "unlink .lock-X"],
   ]],
   ["file, two renames", { swap: "rename", durability: "file" }, [
     ...[...lock, ...stage, ...more, ...files, ...carry],
     ...["fsync .staging-X/sub", "chmod .staging-X/own", "utime .staging-X/own"],
-    ...["fsync .staging-X/own", "fsync .staging-X", "fsync ."],
+    ...["fsync .staging-X/own", "fsync .staging-X", ...claim],
     ...["rename X > .old-X", "rename .staging-X > X", "rename .old-X > .trash-T"],
     ...[...drain, "unlink .lock-X"],
   ]],
@@ -102,9 +103,9 @@ const recorded = ["write .txn-T/changes"];
 traces.push(
   ["full, in place", { swap: "journal" }, [
     ...[...lock, ...stage, ...more, ...files, "fsync .staging-X/sub", "fsync .staging-X"],
-    ...["fsync .", ...journal, ...recorded, "fsync .txn-T/changes", "fsync .txn-T"],
-    ...["rename .txn-T > .commit-T", "fsync .", ...inPlace, "fsync X", "fsync ."],
-    ...["rename .commit-T > .trash-T", "removeTree .trash-T", "unlink .lock-X"],
+    ...[...journal, ...recorded, "fsync .txn-T/changes", "fsync .txn-T"],
+    ...["rename .txn-T > .commit-T", "fsync .", ...inPlace, "fsync X"],
+    ...["rename .commit-T > .trash-T", "fsync .", "removeTree .trash-T", "unlink .lock-X"],
   ]],
   ["none, in place", { swap: "journal", durability: "none" }, [
     ...[...lock, ...stage, ...more, ...journal, ...recorded, "rename .txn-T > .commit-T"],
@@ -133,7 +134,7 @@ test(
     const change = ["rename X/.commit-T/0 > X/a", "exchange X/.commit-T/1 > X/own"];
     const remove = ["rename X/c > X/.commit-T/2"];
     const end = ["rename X/.commit-T/1 > X/.trash-T", "unlink X/.trash-T/file", "rmdir X/.trash-T"];
-    const last = ["unlink X/.lock-own", "rename X/.commit-T > X/.trash-T", "removeTree X/.trash-T"];
+    const last = ["unlink X/.lock-own", "rename X/.commit-T > X/.trash-T"];
     const synced: Record<Durability, (calls: string[]) => string[]> = {
       full: (calls) => calls,
       file: (calls) => calls,
@@ -147,11 +148,12 @@ test(
         ...["write .lock-X", ...staged, ...sync(["fsync X/.txn-T/0"])],
         ...["write X/.lock-own", "mkdir X/.txn-T/1", "createWhole X/.txn-T/1/b"],
         ...sync(["fsync X/.txn-T/1/b"]),
-        ...sync(["fsync X/.txn-T/1", "fsync X"]),
+        ...sync(["fsync X/.txn-T/1", "fsync X/.lock-own", "fsync X"]),
         ...["create X/.txn-T/changes", "write X/.txn-T/changes"],
         ...sync(["fsync X/.txn-T/changes", "fsync X/.txn-T"]),
         ...["rename X/.txn-T > X/.commit-T", ...sync(["fsync X"])],
-        ...[...change, ...remove, ...sync(["fsync X"]), ...end, ...last, "unlink .lock-X"],
+        ...[...change, ...remove, ...end, ...last, ...sync(["fsync X"])],
+        ...["removeTree X/.trash-T", "unlink .lock-X"],
       ];
       assertEquals(changes(dir, (os) => transact(os, root, durability)), expected);
       rmSync(root, { recursive: true });

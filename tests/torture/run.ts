@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureDependencies, main, programs, type Runtime } from "../../scripts/tools.ts";
 import { operations, recover } from "../helpers/operations.ts";
+import { numbers } from "../helpers/random.ts";
 
 /** A kill comes after so many ms at most, counted from the first acknowledgement. */
 const LATEST = 40;
@@ -109,16 +110,6 @@ function end(child: Deno.ChildProcess): void {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Numbers from 0 to 1 that a seed decides: mulberry32. */
-function numbers(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function report(counts: Map<string, Count>): boolean {
