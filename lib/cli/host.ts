@@ -89,7 +89,10 @@ function nodeHost(): Host {
     isTerminal: (stream) => process[stream].isTTY === true,
     print: (stream, text) =>
       new Promise((resolve) => {
-        const ended = (): void => resolve();
+        const ended = (): void => {
+          process[stream].off("error", ended);
+          resolve();
+        };
         // An error has nobody to be told to: the pipe is closed, or the disk behind it is full.
         process[stream].once("error", ended);
         process[stream].write(text, ended);
