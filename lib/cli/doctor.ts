@@ -21,12 +21,12 @@ export const doctor: Command = {
   summary: "what a file system allows, and a self-test on it",
   help: `Usage: untorn doctor DIR [OPTIONS]
 
-Tries what the file system of DIR and the permissions of this process allow, and
-says what that means. Then runs a self-test there: files and directories are
-replaced under a reader, and operations are cut off after each of their calls and
-cleaned up after. All of it happens in a scratch directory in DIR, which is
-removed again. Missing abilities are no failure; the exit code is 1 if a test
-fails, or if nothing could be tried.
+Tries what the file system of DIR and the permissions of this process allow,
+and says what that means. Then runs a self-test there: files and directories
+are replaced under a reader, and operations are cut off after each of their
+calls and cleaned up after. All of it happens in a scratch directory in DIR,
+which is removed again. Missing abilities are no failure; the exit code is 1 if
+a test fails, or if nothing could be tried.
 
 In Deno, --allow-ffi and --allow-sys=statfs let it see more.
 
@@ -34,9 +34,9 @@ Options:
 ${COMMON_HELP}
 
 With --json: path, fileSystem, exchange, hardLinks, reflinks, directorySync,
-syncFs, locks, durable (true, false, or null where it can't be told), reasons (why
-not, by those names), selfTest (a list of name, result: ok, failed or skipped, and
-reason) and ok. With --quiet: only the tests that failed.
+syncFs, locks, durable (true, false, or null where it can't be told), reasons
+(why not, by those names), selfTest (a list of name, result: ok, failed or
+skipped, and reason) and ok. With --quiet: only the tests that failed.
 
 Example:
   untorn doctor /var/lib/app

@@ -85,8 +85,10 @@ function waitedFor(
       let step = steps.next();
       while (!step.done) {
         const { value } = step;
-        if (value instanceof Promise) underWay.add(value.then((answer) => note(name, answer)));
-        else note(name, value);
+        if (value instanceof Promise) {
+          // Whoever waits for it is told of its error.
+          underWay.add(value.then((answer) => note(name, answer), () => {}));
+        } else note(name, value);
         let answer;
         try {
           answer = yield* settle(value);
