@@ -34,7 +34,7 @@ export function whyNoFfi(): string {
     ? Deno.permissions.querySync({ name: "ffi" }).state !== "granted"
     : process.permission?.has("ffi") === false;
   return refused
-    ? "the runtime may not call the system's library; run again with --allow-ffi"
+    ? "not permitted; run again with --allow-ffi"
     : "this runtime can't call the system's library (Deno, Bun, and Node from 26.1 on can)";
 }
 
@@ -42,7 +42,7 @@ export function whyNoFfi(): string {
 export function whyNoFsType(): string {
   const refused = isDeno() &&
     Deno.permissions.querySync({ name: "sys", kind: "statfs" }).state !== "granted";
-  if (refused) return "its kind may not be known; run again with --allow-sys=statfs";
+  if (refused) return "not permitted; run again with --allow-sys=statfs";
   return "its kind is not known here";
 }
 
