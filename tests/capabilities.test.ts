@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { findCapabilities } from "../lib/capabilities.ts";
 import { OsError } from "../lib/os/errno.ts";
 import { systemCalls } from "../lib/os/mod.ts";
-import type { Os } from "../lib/os/port.ts";
+import type { Handle, Os } from "../lib/os/port.ts";
 import { runSync, settle, type Steps } from "../lib/steps.ts";
 import { type Capabilities, capabilities, capabilitiesSync, UntornError } from "../mod.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "./helpers/assert.ts";
@@ -254,9 +254,16 @@ test(
   "whichever call fails, it is an error or an ability that is missing, and nothing is left",
   inTemp((dir) => {
     const names: string[] = [];
-    const os = systemCalls().sync;
+    const open = new Set<unknown>();
+    const OPENS = ["open", "openDir", "openLock", "openFs"];
+    const os = watched(systemCalls().sync, ({ name, args }) => {
+      if (name === "close" || name === "closeFs") open.delete(args[0]);
+    }, ({ name }, answer) => {
+      if (OPENS.includes(name) && answer !== undefined) open.add(answer);
+    });
     runSync(findCapabilities(watched(os, ({ name }) => names.push(name)), dir));
     assert(names.length > 30);
+    assertEquals(open.size, 0);
     for (const code of ["EIO", "EINVAL"]) {
       for (const [i, name] of names.entries()) {
         const place = join(dir, `${code}${i}`);
@@ -264,13 +271,16 @@ test(
         try {
           const { reasons } = runSync(findCapabilities(failing(os, code, i + 1), place));
           const told = Object.values(reasons).some((reason) => reason.includes(code));
-          // A scratch directory that can't be removed is trash by its name.
           assert(told || name === "removeTree" || code === "EINVAL", `${name}: nothing is told`);
         } catch (error) {
           assertEquals((error as UntornError).code, code, name);
         }
+        // A scratch directory that can't be removed is trash by its name.
         const left = readdirSync(place);
         assertEquals(left.length > 0, name === "removeTree", `${name} left ${left}`);
+        // Of a close that fails nothing is known.
+        assertEquals(open.size > 0, name === "close" || name === "closeFs", name);
+        for (const handle of [...open]) runSync(os.close(handle as Handle));
       }
     }
   }),
