@@ -196,7 +196,10 @@ function* unlessRefused(trial: Steps<Found>): Steps<Found> {
   try {
     return yield* trial;
   } catch (error) {
-    if (!(error instanceof OsError && REFUSALS.includes(error.code))) throw error;
+    if (!(error instanceof OsError)) throw error;
+    // Node's permission model has no sync (fsync) whatever is allowed.
+    if (error.code === "ERR_PERMISSION") return no("the runtime does not permit it");
+    if (!REFUSALS.includes(error.code)) throw error;
     return no(`the system refuses it (${error.code})`);
   }
 }

@@ -9,10 +9,16 @@ import { systemCalls } from "../lib/os/mod.ts";
 import type { Handle, Os } from "../lib/os/port.ts";
 import { runSync, settle, type Steps } from "../lib/steps.ts";
 import { type Capabilities, capabilities, capabilitiesSync, UntornError } from "../mod.ts";
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "./helpers/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "./helpers/assert.ts";
 import { mounted, noImage, noMount, onImage } from "./helpers/mount.ts";
 import { drivers, failing, watched } from "./helpers/ports.ts";
-import { run, runtime } from "./helpers/runtime.ts";
+import { programCommand, run, runtime } from "./helpers/runtime.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** Node has FFI from 26.1 on. */
@@ -60,6 +66,21 @@ for (const kind of ["ext4", "xfs", "btrfs"] as const) {
       )(),
   );
 }
+
+test(
+  "what Node's permission model does not permit at all is missing",
+  { skip: runtime === "node" ? false : "only Node has that permission model" },
+  inTemp(async (dir) => {
+    const [node, ...program] = programCommand("cli.ts", ["doctor", dir, "--json"]);
+    const flags = ["--permission", "--allow-fs-read=*", `--allow-fs-write=${dir}`];
+    const { stdout } = await run([node, ...flags, ...program]);
+    const { directorySync, durable, exchange, reasons } = JSON.parse(stdout);
+    assertEquals([directorySync, durable, exchange], [false, false, false]);
+    assertEquals(reasons.directorySync, "the runtime does not permit it");
+    assertMatch(reasons.exchange, hasFfi ? /run again with --allow-ffi$/ : /26\.1/);
+    assertEquals(readdirSync(dir), []);
+  }),
+);
 
 for (const { form, os, run: drive } of drivers) {
   const find = (dir: string, change: (os: Os) => Partial<Os> = () => ({})): Promise<Capabilities> =>

@@ -279,6 +279,16 @@ const broken: [what: string, change: (os: Os) => Partial<Os>, seen: RegExp, why:
     /neither version/,
   ],
   [
+    "does not list a transaction that was committed",
+    (os) => ({
+      *readdir(path) {
+        return (yield* os.readdir(path)).filter(({ name }) => !name.startsWith(".commit-"));
+      },
+    }),
+    /call: in place/,
+    /cut off after call \d+: it is old and new/,
+  ],
+  [
     "refuses to rename",
     (os) => ({
       *rename(from): Steps<void> {
@@ -344,17 +354,25 @@ function isOpen(path: string): boolean {
 }
 
 test(
-  "an abort ends the self-test by its reason",
+  "an abort ends the self-test by its reason, between two calls and between two crashes",
   inMemory(async (dir) => {
-    mkdirSync(join(dir, "x"));
-    const controller = new AbortController();
-    const reason = new Error("ended");
-    const found = selfTestOn(join(dir, "x"), (os) => ({
-      mkdir: (path, mode) => {
-        if (path.endsWith("/5")) controller.abort(reason);
-        return os.mkdir(path, mode);
-      },
-    }), controller.signal);
-    assertEquals(await assertRejects(() => found), reason);
+    for (const [last, what] of [["5", "a replacement"], ["13", "the crashes of a transaction"]]) {
+      const place = join(dir, last!);
+      mkdirSync(place);
+      const controller = new AbortController();
+      const reason = new Error("ended");
+      let listed = 0;
+      const found = selfTestOn(place, (os) => ({
+        mkdir: (path, mode) => {
+          if (path === join(place, last!)) controller.abort(reason);
+          return os.mkdir(path, mode);
+        },
+        readdir: (path) => {
+          if (path === join(place, last!)) listed++;
+          return os.readdir(path);
+        },
+      }), controller.signal);
+      assertEquals([await assertRejects(() => found), listed], [reason, 0], what);
+    }
   }),
 );

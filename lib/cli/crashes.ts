@@ -79,13 +79,12 @@ export function* changeAll(
  * and is what the next begins with. Nothing is synced: a killed process loses nothing that the system has.
  */
 export function* crashes({ os, dir, signal }: Place, operation: Operation): Steps<void> {
-  // Most calls at once, for that is fastest; but Deno's synchronous listings take milliseconds.
+  // Most calls at once, for that is fastest. But Deno's synchronous listings take milliseconds, and
+  // signals are heard only when the event loop goes round.
   const quick: Os = { ...os.sync, readdir: os.async.readdir };
   yield* prepare(quick, dir);
   let version: Version = "old";
   for (let calls = 1, cut = true; cut; calls++) {
-    // Signals are heard only when the event loop goes round.
-    yield* os.async.sleep(0);
     signal.throwIfAborted();
     const next: Version = version === "old" ? "new" : "old";
     cut = yield* settle(killAfter(calls, quick, (os) => operation(os, dir, next, "none")));

@@ -106,7 +106,6 @@ export function* selfTest(
         yield* os.async.mkdir(dir, 0o700);
         yield* run({ os, dir, signal });
       } catch (error) {
-        if (signal.aborted) throw error;
         result = { name, result: "failed", reason: reasonOf(error) };
       }
     }
@@ -116,7 +115,7 @@ export function* selfTest(
   return results;
 }
 
-/** What the system or a promise says; other errors are mistakes of this program. */
+/** What the system or a promise says; an abort's reason, or a mistake of this program, ends all. */
 function reasonOf(error: unknown): string {
   const known = [Broken, OsError, Refusal, UntornError];
   if (error instanceof Error && known.some((kind) => error instanceof kind)) return error.message;
