@@ -1,7 +1,7 @@
 /** `untorn doctor`, as a user runs it, and its self-test on systems that don't do what they say. */
 
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { findCapabilities } from "../lib/capabilities.ts";
 import { doctor } from "../lib/cli/doctor.ts";
@@ -354,25 +354,31 @@ function isOpen(path: string): boolean {
 }
 
 test(
-  "an abort ends the self-test by its reason, between two calls and between two crashes",
+  "an abort ends the self-test by its reason, between two tests, two calls, two crashes",
   inMemory(async (dir) => {
-    for (const [last, what] of [["5", "a replacement"], ["13", "the crashes of a transaction"]]) {
+    for (
+      const [last, what] of [["0", "a file"], ["5", "a replacement"], [
+        "13",
+        "the crashes of a transaction",
+      ]]
+    ) {
       const place = join(dir, last!);
       mkdirSync(place);
       const controller = new AbortController();
       const reason = new Error("ended");
-      let listed = 0;
+      let more = 0;
       const found = selfTestOn(place, (os) => ({
         mkdir: (path, mode) => {
+          if (controller.signal.aborted && /^\d+$/.test(basename(path))) more++;
           if (path === join(place, last!)) controller.abort(reason);
           return os.mkdir(path, mode);
         },
         readdir: (path) => {
-          if (path === join(place, last!)) listed++;
+          if (last === "13" && path === join(place, last)) more++;
           return os.readdir(path);
         },
       }), controller.signal);
-      assertEquals([await assertRejects(() => found), listed], [reason, 0], what);
+      assertEquals([await assertRejects(() => found), more], [reason, 0], what);
     }
   }),
 );
