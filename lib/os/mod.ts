@@ -35,7 +35,7 @@ export function whyNoFfi(): string {
     : process.permission?.has("ffi") === false;
   return refused
     ? "not permitted; run again with --allow-ffi"
-    : "this runtime can't call the system's library (Deno, Bun, and Node from 26.1 on can)";
+    : "this runtime has no FFI, which Node has from 26.1 on";
 }
 
 /** Why the kind of a file system is not known, and what to do about it. */
