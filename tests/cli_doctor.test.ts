@@ -180,6 +180,18 @@ test(
   }),
 );
 
+test(
+  "untorn doctor goes on where nobody reads its output any more",
+  { skip: process.platform === "win32" ? "it takes a shell" : false },
+  inTemp(async (dir) => {
+    const command = programCommand("cli.ts", ["doctor", dir]);
+    const { stdout, stderr } = await run(["sh", "-c", '"$@" | head -n 1', "sh", ...command]);
+    assertMatch(stdout, /^".*" is on .*\n$/);
+    assertEquals(/EPIPE|Broken pipe/.test(stderr), false, stderr);
+    assertEquals(readdirSync(dir), []);
+  }),
+);
+
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   test(
     `${signal} ends untorn doctor, and nothing is left`,
