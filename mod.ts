@@ -26,6 +26,7 @@ export {
   atomicWriteJsonSync,
   atomicWriteSync,
 } from "./lib/atomic_write.ts";
+export { type Capabilities, capabilities, capabilitiesSync } from "./lib/capabilities.ts";
 export { cleanup, cleanupSync, inspect, inspectSync } from "./lib/cleanup.ts";
 export type { CleanupOptions, CleanupProgress } from "./lib/cleanup_options.ts";
 export type { Chunk, Content, SyncContent } from "./lib/content.ts";

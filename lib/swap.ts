@@ -44,12 +44,13 @@ function* canExchange(os: Os, dir: string, dev: number): Steps<boolean> {
   if (!(yield* os.canExchange())) return false;
   const known = proven.get(dev);
   if (known !== undefined) return known;
-  const works = yield* withScratch(os, dir, (scratch) => tryExchange(os, scratch));
+  const works = yield* withScratch(os, dir, (scratch) => proveExchange(os, scratch));
   proven.set(dev, works);
   return works;
 }
 
-function* tryExchange(os: Os, scratch: string): Steps<boolean> {
+/** Whether two directories that are made in an empty one can be exchanged, told by their inodes. */
+export function* proveExchange(os: Os, scratch: string): Steps<boolean> {
   const [one, other] = [inside(scratch, "1"), inside(scratch, "2")];
   yield* os.mkdir(one, 0o700);
   yield* os.mkdir(other, 0o700);

@@ -114,10 +114,14 @@ function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
     throw error;
   }
   if (claimed?.handle === undefined) return claimed;
-  const there = yield* look(os, path);
-  if (there !== undefined && sameFile(there, yield* os.fstat(claimed.handle))) return claimed;
-  yield* unclaim(os, claimed);
-  return undefined;
+  let keep = false;
+  try {
+    const there = yield* look(os, path);
+    keep = there !== undefined && sameFile(there, yield* os.fstat(claimed.handle));
+    return keep ? claimed : undefined;
+  } finally {
+    if (!keep) yield* unclaim(os, claimed);
+  }
 }
 
 /** Deletes a tree, with directories in it that may not be changed before they are made so. */

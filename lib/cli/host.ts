@@ -82,18 +82,20 @@ function denoHost(): Host {
 }
 
 function nodeHost(): Host {
+  const heard = new Set<string>();
   return {
     args: process.argv.slice(2),
     signals: signalsOn(process.platform),
     stdin: () => process.stdin,
     isTerminal: (stream) => process[stream].isTTY === true,
-    print: (stream, text) =>
-      new Promise((resolve) => {
-        const ended = (): void => resolve();
+    print: (stream, text) => {
+      if (!heard.has(stream)) {
         // An error has nobody to be told to: the pipe is closed, or the disk behind it is full.
-        process[stream].once("error", ended);
-        process[stream].write(text, ended);
-      }),
+        process[stream].on("error", () => {});
+        heard.add(stream);
+      }
+      return new Promise((resolve) => void process[stream].write(text, () => resolve()));
+    },
     listen: (signal, listener) => process.on(signal, listener),
     unlisten: (signal, listener) => process.off(signal, listener),
     run: ([name, ...args], env, signal, outputTaken) => {

@@ -7,6 +7,7 @@ import { UntornError } from "../errors.ts";
 import { apply } from "./apply.ts";
 import { type Command, type Context, UsageError } from "./command.ts";
 import { cleanup, status } from "./cleanup.ts";
+import { doctor } from "./doctor.ts";
 import { currentHost, type EndSignal, type Host } from "./host.ts";
 import { history, rollback } from "./history.ts";
 import { lock } from "./lock.ts";
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   rollback,
   apply,
   lock,
+  doctor,
 ];
 
 /** Runs the command that the process was called with, and ends the process. */

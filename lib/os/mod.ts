@@ -3,6 +3,7 @@
  */
 
 import { denoCalls, denoMissingFlags } from "./deno.ts";
+import { native } from "./native.ts";
 import { nodeCalls, nodeMissingFlags } from "./node.ts";
 import { type Os, port } from "./port.ts";
 import { isDeno } from "./runtime.ts";
@@ -24,6 +25,25 @@ export function missingFlags(
   kinds: readonly ("read" | "write")[] = ["read", "write"],
 ): string[] {
   return isDeno() ? denoMissingFlags(dir, kinds) : nodeMissingFlags(dir, kinds);
+}
+
+/** Why a foreign call (FFI) can't be made, and what to do about it. */
+export function whyNoFfi(): string {
+  if (native().close !== undefined) return "this system's library has no such call";
+  const refused = isDeno()
+    ? Deno.permissions.querySync({ name: "ffi" }).state !== "granted"
+    : process.permission?.has("ffi") === false;
+  return refused
+    ? "not permitted; run again with --allow-ffi"
+    : "this runtime has no FFI, which Node has from 26.1 on";
+}
+
+/** Why the kind of a file system is not known, and what to do about it. */
+export function whyNoFsType(): string {
+  const refused = isDeno() &&
+    Deno.permissions.querySync({ name: "sys", kind: "statfs" }).state !== "granted";
+  if (refused) return "not permitted; run again with --allow-sys=statfs";
+  return "its kind is not known here";
 }
 
 /** The number of this process. */

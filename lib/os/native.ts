@@ -1,6 +1,6 @@
 /**
  * The few calls that no runtime has, through its FFI: to exchange two names, to lock a file, to sync a
- * whole file system. All of it is optional: where FFI is not there or not permitted (which is looked
+ * whole file system, to share a file's blocks. All of it is optional: where FFI is not there or not permitted (which is looked
  * up, never asked for), the functions are absent. Nothing is opened before the first use.
  */
 
@@ -17,6 +17,8 @@ export interface Native {
   syncFs?: (fd: number) => number;
   /** The same, in the background. */
   syncFsLater?: (fd: number) => Promise<number>;
+  /** ioctl_ficlone(2): makes an empty file share a file's blocks. */
+  clone?: (from: string, to: string) => boolean;
   /** A descriptor of a directory for `syncFs`, or less than 0; and its end. */
   openDir?: (path: string) => number;
   close?: (fd: number) => number;
@@ -73,7 +75,9 @@ const AT_FDCWD = -100;
 const EXCHANGE = 2;
 /** sys/file.h, on Linux and macOS. */
 const [LOCK_SH, LOCK_EX, LOCK_NB] = [1, 2, 4] as const;
-const O_CLOEXEC = 0o2000000;
+const [O_WRONLY, O_CLOEXEC] = [1, 0o2000000] as const;
+/** linux/fs.h: _IOW(0x94, 9, int). */
+const FICLONE = 0x40049409n;
 
 function calls({ find, findLater, errno }: Library): Native {
   const { os, arch } = platform();
@@ -88,7 +92,23 @@ function calls({ find, findLater, errno }: Library): Native {
     syncFsLater: linux ? findLater?.("syncfs", ["int"]) : undefined,
     openDir: open && ((path) => open(text(path), O_CLOEXEC)),
     close: find("close", ["int"]),
+    clone: open && linuxClone(find, (path, flags) => open(text(path), flags | O_CLOEXEC)),
   } as Native;
+}
+
+function linuxClone(find: Finder, open: (path: string, flags: number) => number): Native["clone"] {
+  const ioctl = find("ioctl", ["int", "long", "int"]);
+  const close = find("close", ["int"]);
+  if (ioctl === undefined || close === undefined) return undefined;
+  return (from, to) => {
+    const source = open(from, 0);
+    const copy = open(to, O_WRONLY);
+    try {
+      return source >= 0 && copy >= 0 && ioctl(copy, FICLONE, source) === 0;
+    } finally {
+      for (const fd of [source, copy]) if (fd >= 0) close(fd);
+    }
+  };
 }
 
 function linuxExchange(find: Finder, arch: string): Native["exchange"] {

@@ -15,7 +15,9 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
   const fs = process.getBuiltinModule("node:fs");
   const windows = process.platform === "win32";
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants;
-  const { COPYFILE_EXCL, COPYFILE_FICLONE } = fs.constants;
+  const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE } = fs.constants;
+  // Elsewhere the numbers mean something else (macOS), or are 0 (Windows).
+  const linux = process.platform === "linux";
   const fd = (file: Handle): number => file as unknown as number;
   const handle = (fd: number): Handle => fd as unknown as Handle;
 
@@ -51,6 +53,11 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     unlink: (path) => fs.unlinkSync(path),
     symlink: (text, path) => fs.symlinkSync(text, path),
     copy: (from, to) => fs.copyFileSync(from, to, COPYFILE_EXCL | COPYFILE_FICLONE),
+    clone: (from, to) => {
+      fs.copyFileSync(from, to, COPYFILE_EXCL | COPYFILE_FICLONE_FORCE);
+      return true;
+    },
+    fsType: (path) => linux ? fs.statfsSync(path).type : undefined,
     mkdir: (path, mode) => fs.mkdirSync(path, mode),
     rmdir: (path) => fs.rmdirSync(path),
     removeTree: (path) => fs.rmSync(path, { recursive: true }),
@@ -87,6 +94,13 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     symlink: (text, path) => later((done) => fs.symlink(text, path, done)),
     copy: (from, to) =>
       later((done) => fs.copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE, done)),
+    clone: (from, to) =>
+      later((done) => fs.copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE_FORCE, done))
+        .then(() => true),
+    fsType: (path) =>
+      linux
+        ? later<Fs.StatsFs>((done) => fs.statfs(path, done)).then(({ type }) => type)
+        : undefined,
     mkdir: (path, mode) => later((done) => fs.mkdir(path, mode, done)),
     rmdir: (path) => later((done) => fs.rmdir(path, done)),
     removeTree: (path) => later((done) => fs.rm(path, { recursive: true }, done)),

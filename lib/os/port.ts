@@ -87,6 +87,14 @@ export interface Calls {
   symlink(text: string, path: string): Answer<void>;
   /** Copies a file's content to a new file, sharing it where the file system can. */
   copy(from: string, to: string): Answer<void>;
+  /**
+   * Makes a new file that shares all of a file's blocks; false where that can't be had, nothing where it
+   * can't be told (Deno without FFI, whose copies fall back silently). Whether it fails or is refused,
+   * the new file may be there.
+   */
+  clone(from: string, to: string): Answer<boolean | undefined>;
+  /** The number of the file system's kind (statfs(2), `f_type`); nothing where it may not be known. */
+  fsType(path: string): Answer<number | undefined>;
   /** Makes a directory; the umask takes from its mode. */
   mkdir(path: string, mode: number): Answer<void>;
   rmdir(path: string): Answer<void>;
