@@ -306,6 +306,8 @@ export class ModelDisk {
       openFs: (path) => handle(this.#there(path, true).ino),
       syncFs: () => this.#journal.sync(),
       closeFs: () => {},
+      clone: () => undefined,
+      fsType: () => undefined,
       sleep: () => {},
     };
   }
