@@ -151,7 +151,9 @@ export class DirStage {
       return yield* this.#end("journal", end.durable);
     }
     const swap: Swap = yield* swapAndTell(os, this.#paths!, this.#choice!, stat, told);
-    return yield* this.#end(swap, durability === "full" && (yield* syncDir(os, dir)));
+    // The previous version's name means something until it is moved away, after two renames the last good one.
+    const sync = durability === "full" || durability === "file" && swap === "rename";
+    return yield* this.#end(swap, sync ? undefined : false);
   }
 
   /** Makes what was staged whole, to be swapped in by a transaction; returns what the record needs. */
@@ -203,8 +205,8 @@ export class DirStage {
     }
   }
 
-  /** The new version is in place: what is still to be done can't make it fail. */
-  *#end(swap: Swap, durable: boolean): Steps<PersistResult> {
+  /** The new version is in place: only its sync can fail, unless it is known whether it is `durable`. */
+  *#end(swap: Swap, durable: boolean | undefined): Steps<PersistResult> {
     const { durability, keep } = this.#settings;
     const { staging, old } = this.#paths!;
     this.#newParents.made = [];
@@ -215,13 +217,17 @@ export class DirStage {
       written: this.#written,
       carried: this.#carry!.carried,
       rescued: [],
-      durability: durable || durability !== "full" ? durability : "file",
+      durability,
       warnings: this.#warnings,
     };
     if (swap === "exchange" || swap === "rename") {
       const previous = swap === "exchange" ? staging : old;
-      yield* dispose(this.#os, previous, this.#paths!, this.#carry!, keep, result);
+      const how = { keep, sync: durable === undefined };
+      const isSynced = yield* dispose(this.#os, previous, this.#paths!, this.#carry!, how, result);
+      durable ??= isSynced;
     }
+    durable ??= yield* syncDir(this.#os, this.#target!.dir);
+    if (durability === "full" && !durable) result.durability = "file";
     yield* this.#unlock(result.warnings);
     return result;
   }

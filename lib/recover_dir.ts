@@ -53,7 +53,8 @@ export function* perform(
 ): Steps<string | undefined> {
   const path = what === "target" ? paths.live : paths[what];
   if (act === "trash") {
-    yield* trash(os, dir, path);
+    // The swap that made it spare may not be on the disk yet: its process was killed.
+    yield* trash(os, dir, path, true);
     return undefined;
   }
   if (act === "keep") return path;

@@ -110,7 +110,7 @@ class Removal {
 
   *run(): Steps<RemoveResult> {
     const os = this.#os;
-    const { lock, mustExist, signal } = this.#settings;
+    const { lock, signal } = this.#settings;
     const path = this.#path;
     signal?.throwIfAborted();
     const { dir, name } = split(path);
@@ -122,8 +122,7 @@ class Removal {
       const paths = swapPaths(dir, name);
       const { staging, old } = yield* findVersions(os, paths, () => settle(true));
       if (stat === undefined && !staging && old === "missing") {
-        if (mustExist) throw new OsError("ENOENT", "lstat", path);
-        return this.#result;
+        return yield* this.#missing(dir);
       }
       const held = lock ? yield* acquireLock(os, dir, name, this.#settings) : undefined;
       try {
@@ -136,7 +135,23 @@ class Removal {
         yield* this.#unlock(held);
       }
     } else yield* this.#removeNow(dir, stat);
-    if (stat === undefined && mustExist) throw new OsError("ENOENT", "lstat", path);
+    return stat === undefined ? yield* this.#missing(dir) : this.#result;
+  }
+
+  /** There is nothing to be removed; who removed it may not have synced that. */
+  *#missing(dir: string): Steps<RemoveResult> {
+    const os = this.#os;
+    const { mustExist, durability } = this.#settings;
+    if (mustExist) throw new OsError("ENOENT", "lstat", this.#path);
+    if (durability === "none" || (yield* look(os, inside(dir, "."))) === undefined) {
+      return this.#result;
+    }
+    const above = yield* os.openDir(dir);
+    try {
+      yield* this.#sync(above);
+    } finally {
+      if (above !== undefined) yield* os.close(above);
+    }
     return this.#result;
   }
 

@@ -15,6 +15,7 @@ import { cancel, type Source } from "./content.ts";
 import type { DirSettings, TransactionSettings } from "./dir_options.ts";
 import { DirStage } from "./dir_stage.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
+import { HeldTargets } from "./held_targets.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "./metadata.ts";
 import { committedName, recognise, transactionName } from "./names.ts";
@@ -59,6 +60,7 @@ export class TransactionStage {
   #changes: Changes | undefined;
   #dirs = new Map<DirChange, DirStage>();
   #lock: HeldLock | undefined;
+  readonly #held: HeldTargets;
   /** The transaction's directory, as long as it is there, and its mark. */
   #dir: string | undefined;
   #claimed: Claim | undefined;
@@ -70,6 +72,7 @@ export class TransactionStage {
     this.#os = os;
     this.#given = given;
     this.#settings = settings;
+    this.#held = new HeldTargets(os, settings);
   }
 
   /** Locks the root, and brings to an end what crashed there. */
@@ -181,7 +184,8 @@ export class TransactionStage {
   /** Notes that a file or a tree is to be removed; false if there is none. */
   *remove(given: string): Steps<boolean> {
     const changes = this.#changes!;
-    const { path, stat } = yield* changes.find(given, false);
+    const { path, stat: found } = yield* changes.find(given, false);
+    const stat = yield* this.#held.hold(changes.at(path), found, this.#committed);
     if (stat === undefined) return false;
     if (stat.kind === "directory") yield* refuseMounts(this.#os, changes.at(path));
     changes.add({ do: "remove", path, staged: changes.next, before: null });
@@ -191,9 +195,11 @@ export class TransactionStage {
   /** Notes that a file or a tree is to be called something else. */
   *rename(given: string, givenTo: string): Steps<void> {
     const changes = this.#changes!;
-    const { path, stat } = yield* changes.find(given, false);
+    const { path, stat: found } = yield* changes.find(given, false);
+    const stat = yield* this.#held.hold(changes.at(path), found, this.#committed);
     if (stat === undefined) throw new OsError("ENOENT", "lstat", changes.at(path));
-    const { path: to, stat: there } = yield* changes.find(givenTo, false, path);
+    const { path: to, stat: foundThere } = yield* changes.find(givenTo, false, path);
+    const there = yield* this.#held.hold(changes.at(to), foundThere, this.#committed);
     if (there !== undefined && (there.kind === "directory" || stat.kind === "directory")) {
       const why = `${JSON.stringify(to)} exists already; remove it first, in another transaction`;
       throw new Refusal("EEXIST", changes.at(to), why);
@@ -217,7 +223,7 @@ export class TransactionStage {
       path: this.#given,
       changes: [],
       durability,
-      warnings: [],
+      warnings: this.#held.warnings,
     };
     signal?.throwIfAborted();
     if (list.length === 0) {
@@ -251,11 +257,16 @@ export class TransactionStage {
       warn(`${JSON.stringify(committed)} could not be deleted (${left.code})`);
     }
     yield* unclaim(os, this.#claimed);
-    const unlocked = this.#lock && (yield* caught(releaseLock(os, this.#lock)));
-    if (unlocked !== undefined) {
-      warn(`the lock file ${JSON.stringify(this.#lock!.path)} could not be removed`);
+    for (const error of [yield* this.#held.release(), yield* this.#unlock()]) {
+      if (error !== undefined) warn(`a lock file could not be removed (${error.message})`);
     }
     return result;
+  }
+
+  *#unlock(): Steps<OsError | undefined> {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    return lock && (yield* caught(releaseLock(this.#os, lock)));
   }
 
   *#tell(change: Change, durable: boolean, result: TransactionResult): Steps<void> {
@@ -274,9 +285,9 @@ export class TransactionStage {
 
   /** Removes everything that was staged, and gives the locks back whatever happens. */
   *discard(): Steps<void> {
-    const [dir, claimed, lock] = [this.#dir, this.#claimed, this.#lock];
+    const [dir, claimed] = [this.#dir, this.#claimed];
     const dirs = [...this.#dirs.values()];
-    this.#dir = this.#claimed = this.#lock = undefined;
+    this.#dir = this.#claimed = undefined;
     this.#dirs.clear();
     const isCommitted = this.#outcome !== "unchanged";
     let error = yield* caught(this.#closeFs());
@@ -288,7 +299,8 @@ export class TransactionStage {
       error ??= yield* caught(trashClaimed(this.#os, this.#changes!.root, dir));
     }
     error ??= yield* caught(unclaim(this.#os, claimed));
-    if (lock !== undefined) error ??= yield* caught(releaseLock(this.#os, lock));
+    const unlocked = [yield* this.#held.release(), yield* this.#unlock()];
+    error ??= unlocked.find((error) => error !== undefined);
     if (error !== undefined) throw error;
   }
 

@@ -43,11 +43,11 @@ export function* unclaim(os: Os, claimed: Claim | undefined): Steps<void> {
   if (claimed?.handle !== undefined) yield* os.close(claimed.handle);
 }
 
-/** Renames a tree to trash in `dir`, and deletes it. */
-export function* trash(os: Os, dir: string, path: string): Steps<void> {
+/** Renames a tree to trash in `dir`, and deletes it; `sync` as for {@link trashClaimed}. */
+export function* trash(os: Os, dir: string, path: string, sync: boolean = false): Steps<void> {
   const claimed = yield* claim(os, path);
   try {
-    yield* trashClaimed(os, dir, path);
+    yield* trashClaimed(os, dir, path, sync);
   } finally {
     yield* unclaim(os, claimed);
   }

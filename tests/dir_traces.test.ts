@@ -80,14 +80,14 @@ const traces: [string, DirOptions, string[]][] = [
     ...[...lock, ...stage, ...more, ...files, ...carry],
     ...["fsync .staging-X/sub", "chmod .staging-X/own", "utime .staging-X/own"],
     ...["fsync .staging-X/own", "fsync .staging-X", ...claim],
-    ...["exchange .staging-X > X", "fsync .", "rename .staging-X > .trash-T"],
+    ...["exchange .staging-X > X", "rename .staging-X > .trash-T", "fsync ."],
     ...[...drain, "unlink .lock-X"],
   ]],
   ["file, two renames", { swap: "rename", durability: "file" }, [
     ...[...lock, ...stage, ...more, ...files, ...carry],
     ...["fsync .staging-X/sub", "chmod .staging-X/own", "utime .staging-X/own"],
     ...["fsync .staging-X/own", "fsync .staging-X", ...claim],
-    ...["rename X > .old-X", "rename .staging-X > X", "rename .old-X > .trash-T"],
+    ...["rename X > .old-X", "rename .staging-X > X", "rename .old-X > .trash-T", "fsync ."],
     ...[...drain, "unlink .lock-X"],
   ]],
   ["none, exchange, no lock", { swap: "exchange", durability: "none", lock: false }, [

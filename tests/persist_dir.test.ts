@@ -473,8 +473,8 @@ test(
     });
     const entries = Object.entries({ a: "2" }).values();
     runSync(persist(seen, x, entries, syncSource, dirSettings({ durability: "file" })));
-    // The file, the staging directory, the directory above.
-    assertEquals(calls, ["fsync", "fsync", "fsync"]);
+    // The file, the staging directory, the lock file, the directory above.
+    assertEquals(calls, ["fsync", "fsync", "fsync", "fsync"]);
     assertEquals([text(join(x, "a")), statSync(join(x, "a")).mode & 0o7777], ["2", 0o200]);
   }),
 );

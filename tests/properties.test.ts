@@ -92,15 +92,23 @@ interface Place {
 let count = 0;
 
 async function run(steps: Step[], place: Place, durability: Durability): Promise<void> {
+  // What there may be, and what there may be after a power cut: of what was killed, nothing is certain.
   let worlds: World[] = [new Map()];
+  let durable = worlds;
   for (const { operation, killed, cut, cleans } of steps) {
     count++;
-    const next = distinct(worlds.map((world) => after(world, operation)));
+    const next = worlds.map((world) => after(world, operation));
+    const nextDurable = [...next, ...durable.map((world) => after(world, operation))];
     const work = (os: Os) => perform(os, place.root, operation, durability);
     const died = killed !== undefined && await killAfter(killed, place.os(), work);
     if (killed === undefined) runSync(work(place.os()));
-    worlds = died ? distinct([...worlds, ...next]) : next;
-    if (cut !== undefined) place.cut?.(cut);
+    worlds = distinct([...died ? worlds : [], ...next]);
+    durable = distinct([...died ? durable : [], ...nextDurable]);
+    const isCut = cut !== undefined && place.cut !== undefined;
+    if (isCut) {
+      place.cut!(cut);
+      worlds = durable;
+    }
     // What is written between the crash of a transaction and its recovery is newer, and stays.
     if (!cleans && !(died && operation.do === "transaction")) continue;
     runSync(cleaning(place.os(), place.root));
@@ -109,6 +117,8 @@ async function run(steps: Step[], place: Place, durability: Durability): Promise
     const possible = worlds.map(textOf).join("\n- or\n");
     assert(found !== undefined, `stands:\n${textOf(stands)}\n- instead of\n${possible}`);
     worlds = [found];
+    // Each power cut leaves what is on the disk.
+    if (isCut) durable = worlds;
   }
 }
 
@@ -119,6 +129,8 @@ function distinct(worlds: World[]): World[] {
 function modelled(): Place {
   let disk = new ModelDisk();
   runSync(disk.os.mkdir("/root", 0o755));
+  // A directory that is there is taken to be on the disk (docs/guarantees.md).
+  runSync(disk.os.mkdir("/root/deep", 0o755));
   disk = new ModelDisk(disk.image);
   return {
     os: () => disk.os,

@@ -18,10 +18,11 @@ import { test } from "node:test";
 import { cleanUp } from "../lib/cleanup.ts";
 import { cleanupSettings } from "../lib/cleanup_options.ts";
 import { syncSource } from "../lib/content.ts";
-import { partSettings, transactionSettings } from "../lib/dir_options.ts";
+import { dirSettings, partSettings, transactionSettings } from "../lib/dir_options.ts";
 import { filling, supply } from "../lib/entries.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import type { Os } from "../lib/os/port.ts";
+import { persist } from "../lib/persist_dir.ts";
 import { runSync, type Steps } from "../lib/steps.ts";
 import { TransactionStage } from "../lib/transaction_stage.ts";
 import {
@@ -653,3 +654,40 @@ test(
     });
   }),
 );
+
+for (const swap of ["rename", "journal"] as const) {
+  test(
+    `a directory that a transaction removes or renames stays away, though a persist of it was cut off (${swap})`,
+    inTemp(async (dir) => {
+      const os = systemCalls().sync;
+      for (const change of ["remove", "rename"] as const) {
+        let kills = 0;
+        for (let k = 1;; k++) {
+          const root = join(dir, `${change}${k}`);
+          mkdirSync(join(root, "X"), { recursive: true });
+          const settings = dirSettings({ swap, durability: "none" });
+          const entries = [["a", "1"] as [string, string]].values();
+          const killed = await killAfter(
+            k,
+            os,
+            (os) => persist(os, join(root, "X"), entries, syncSource, settings),
+          );
+          if (!killed) break;
+          kills++;
+          transactionSync(
+            root,
+            (tx) => change === "remove" ? tx.remove("X") : tx.rename("X", "Y"),
+            { durability: "none" },
+          );
+          cleanupSync(root);
+          assertEquals(
+            readdirSync(root),
+            change === "remove" ? [] : ["Y"],
+            `killed after call ${k}`,
+          );
+        }
+        assert(kills > 10, `only ${kills} kills`);
+      }
+    }),
+  );
+}

@@ -42,14 +42,16 @@ export interface Options {
 export function explore(scenario: Scenario, options: Options): Explored {
   const { durability } = options;
   const disk = new ModelDisk(plant(scenario).image);
+  const { os, count } = countSyncs(portOf(disk, scenario), options.without);
+  if (scenario.first !== undefined) runSync(scenario.first(os, durability));
+  const past = disk.moments().length - 1;
   const before = tree(disk.image, scenario);
   if (scenario.prepare !== undefined) runSync(scenario.prepare(disk.os));
-  const { os, count } = countSyncs(portOf(disk, scenario), options.without);
   runSync(scenario.change(os, durability));
   const judge = new Judge(scenario, options, before, tree(disk.image, scenario));
   const found: Explored = { moments: [], isExhaustive: true, violations: [], syncs: count() };
   const seen = new Set<string>();
-  const moments = disk.moments();
+  const moments = disk.moments().slice(past);
   for (const [i, moment] of moments.entries()) {
     const isAcknowledged = i === moments.length - 1;
     const counts = { old: 0, new: 0, lost: 0 };

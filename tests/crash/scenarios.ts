@@ -26,6 +26,8 @@ export interface Scenario {
   /** Files by path, synced; a text that starts with an arrow is a link. */
   before: Record<string, string>;
   change: (os: Os, durability: Durability) => Steps<unknown>;
+  /** An operation before it, whose last changes are not synced yet. */
+  first?: (os: Os, durability: Durability) => Steps<unknown>;
   /** Makes what is not synced when the operation begins: what a power cut makes of that, it can't help. */
   prepare?: (os: Os) => Steps<unknown>;
   /** The paths of what may be there afterwards, or not. */
@@ -122,6 +124,14 @@ export const dirs: Scenario[] = [
   dir("a directory is exchanged, files synced one by one", { swap: "exchange" }, ONE_BY_ONE),
   dir("a directory is renamed twice", { swap: "rename" }),
   dir("a directory is renamed twice, files synced one by one", { swap: "rename" }, ONE_BY_ONE),
+  dir("a directory is renamed twice, for the second time", { swap: "rename" }, {
+    before: { "/d/X/a": "old" },
+    ...ONE_BY_ONE,
+    first: (os, durability) => {
+      const settings = dirSettings({ swap: "rename", durability });
+      return persist(os, "/d/X", [["a", "mid"] as [string, string]].values(), syncSource, settings);
+    },
+  }),
   dir("a directory of a long name is renamed twice, files synced one by one", { swap: "rename" }, {
     before: { [`/d/${LONG}/a`]: "old" },
     ...ONE_BY_ONE,
@@ -147,6 +157,13 @@ export const others: Scenario[] = [
     name: "a directory is removed",
     before: DIR,
     change: (os, durability) => remove(os, "/d/X", removeSettings({ durability })),
+    repeatable: true,
+  },
+  {
+    name: "a file is removed that is gone already",
+    before: { "/d/f": OLD },
+    prepare: (os) => os.unlink("/d/f"),
+    change: (os, durability) => remove(os, "/d/f", removeSettings({ durability })),
     repeatable: true,
   },
   {
