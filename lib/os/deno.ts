@@ -58,7 +58,8 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     fsType: (path) =>
       mayStatFs() ? process.getBuiltinModule("node:fs").statfsSync(path).type : undefined,
     mkdir: (path, mode) => Deno.mkdirSync(path, { mode }),
-    rmdir: (path) => Deno.removeSync(path),
+    // With the slash, what is no directory any more stays.
+    rmdir: (path) => Deno.removeSync(`${path}/`),
     removeTree: (path) => Deno.removeSync(path, { recursive: true }),
     openLock: (path) => {
       // Created exclusively or not at all: `create` alone would follow a link that somebody put there.
@@ -101,7 +102,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     symlink: (text, path) => Deno.symlink(text, path),
     copy: (from, to) => Deno.copyFile(from, to),
     mkdir: (path, mode) => Deno.mkdir(path, { mode }),
-    rmdir: (path) => Deno.remove(path),
+    rmdir: (path) => Deno.remove(`${path}/`),
     removeTree: (path) => Deno.remove(path, { recursive: true }),
     ...syncFileSystem(true),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

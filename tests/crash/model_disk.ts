@@ -180,7 +180,10 @@ export class ModelDisk {
 
   #exchange(one: string, other: string): boolean {
     const [a, b] = [this.#find(one, false), this.#find(other, false)];
-    if (a.ino === undefined || b.ino === undefined) return false;
+    if (a.ino === undefined || b.ino === undefined) throw fault("ENOENT", one);
+    if (a.ino === b.ino) return true;
+    this.#refuseWithin(b.dir, a.ino, one);
+    this.#refuseWithin(a.dir, b.ino, other);
     this.#change({ type: "entries", set: [[a.dir, a.name, b.ino], [b.dir, b.name, a.ino]] });
     return true;
   }
@@ -273,8 +276,9 @@ export class ModelDisk {
       rename: (from, to) => this.#rename(from, to),
       link: (from, to) => {
         const { ino, node } = this.#there(from);
+        const place = this.#free(to);
         if (node.kind === "directory") throw fault("EPERM", from);
-        this.#enter(this.#free(to), ino);
+        this.#enter(place, ino);
       },
       unlink: (path) => this.#unlink(path),
       symlink: (text, path) => {
@@ -302,7 +306,14 @@ export class ModelDisk {
       canLock: () => true,
       tryLock: (file, shared) => this.#tryLock(opened(file), shared === true),
       canExchange: () => true,
-      exchange: (one, other) => this.#exchange(one, other),
+      exchange: (one, other) => {
+        try {
+          return this.#exchange(one, other);
+        } catch (error) {
+          if (error instanceof OsError) return false;
+          throw error;
+        }
+      },
       openFs: (path) => handle(this.#there(path, true).ino),
       syncFs: () => this.#journal.sync(),
       closeFs: () => {},
