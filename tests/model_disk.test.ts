@@ -58,7 +58,7 @@ const calls: Record<
   },
   rmdir: (os, at, a) => os.rmdir(at(a)),
   removeTree: (os, at, a) => os.removeTree(at(a)),
-  symlink: (os, at, a) => os.symlink("a", at(a)),
+  symlink: (os, at) => os.symlink("a", at("link")),
   readlink: (os, at, a) => os.readlink(at(a)),
   *realpath(os, at, a) {
     return (yield* os.realpath(at(a))).slice(at("").length);
