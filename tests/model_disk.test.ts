@@ -71,7 +71,8 @@ const calls: Record<
     if ((yield* os.lstat(at(a))).kind === "file" && isFree) yield* os.copy(at(a), at(b));
   },
   *lock(os, at, a) {
-    if (!(yield* os.canLock())) return undefined;
+    const isLink = (yield* look(os, at(a)))?.kind === "symlink";
+    if (isLink || !(yield* os.canLock())) return undefined;
     const [one, other] = [yield* os.openLock(at(a)), yield* os.openLock(at(a))];
     const answers = [
       yield* os.tryLock(one),
