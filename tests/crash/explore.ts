@@ -167,7 +167,8 @@ function* cuts(
   }
 }
 
-function plant({ before }: Scenario): ModelDisk {
+/** The disk on which a scenario begins. */
+export function plant({ before }: Scenario): ModelDisk {
   const disk = new ModelDisk();
   for (const [path, text] of Object.entries(before)) {
     for (let at = path.indexOf("/", 1); at > 0; at = path.indexOf("/", at + 1)) {
@@ -180,7 +181,7 @@ function plant({ before }: Scenario): ModelDisk {
   return disk;
 }
 
-function portOf({ os }: ModelDisk, { oneByOne }: Scenario): Os {
+export function portOf({ os }: { os: Os }, { oneByOne }: Scenario): Os {
   // deno-lint-ignore require-yield
   const no = function* (): Steps<undefined> {
     return undefined;
@@ -198,7 +199,7 @@ function countSyncs(os: Os, without: number | undefined): { os: Os; count: () =>
 }
 
 /** Cleans up; returns what is odd in the report. */
-function clean(os: Os, claimedOnly: boolean, mustBeEmpty: boolean = false): string {
+export function clean(os: Os, claimedOnly: boolean, mustBeEmpty: boolean = false): string {
   const settings = cleanupSettings({ minAge: 0, recursive: true, claimedOnly });
   const report = runSync(cleanUp(os, "/", settings, true));
   const { failed, kept, quarantined } = report;
@@ -208,7 +209,7 @@ function clean(os: Os, claimedOnly: boolean, mustBeEmpty: boolean = false): stri
 }
 
 /** What is on a disk, as text, without what has an unwanted name. */
-function tree(
+export function tree(
   image: Image,
   { mayStay }: Scenario,
   isUnwanted: (name: string) => boolean = () => false,
@@ -228,12 +229,12 @@ function isUnclaimed(name: string): boolean {
   return /^\.(?:trash|lock)-|\.tmp$/.test(name);
 }
 
-function isOurs(name: string): boolean {
+export function isOurs(name: string): boolean {
   const known = recognise(name, "directory") ?? recognise(name, "file");
   return known !== undefined && known.kind !== "history";
 }
 
-function withoutTimes(tree: string): string {
+export function withoutTimes(tree: string): string {
   return tree.replace(/\d{13}/g, "");
 }
 

@@ -193,28 +193,40 @@ export const others: Scenario[] = [
 export const deep: Scenario = {
   name: "a transaction of files in directories",
   before: { "/d/one/f": "old", "/d/other/g": "old" },
-  *change(os, durability) {
-    const stage = new TransactionStage(os, "/d", transactionSettings({ durability }));
-    yield* stage.open();
-    yield* stage.write("one/f", syncSource("new"), undefined);
-    yield* stage.write("other/g", syncSource("new"), undefined);
-    return yield* stage.commit();
-  },
+  change: (os, durability) =>
+    transaction(os, durability, function* (stage) {
+      yield* stage.write("one/f", syncSource("new"), undefined);
+      yield* stage.write("other/g", syncSource("new"), undefined);
+    }),
   repeatable: true,
 };
 
-function* transact(os: Os, durability: Durability): Steps<unknown> {
+function transact(os: Os, durability: Durability): Steps<unknown> {
   const settings = transactionSettings({ durability });
-  const stage = new TransactionStage(os, "/d", settings);
-  yield* stage.open();
-  yield* stage.write("f", syncSource("new"), undefined);
-  yield* stage.write("deep/g", syncSource("new"), undefined);
-  yield* stage.persist("X", partSettings({}, settings), function* (x) {
-    for (const [path, text] of ENTRIES) yield* x.write(path, syncSource(text));
+  return transaction(os, durability, function* (stage) {
+    yield* stage.write("f", syncSource("new"), undefined);
+    yield* stage.write("deep/g", syncSource("new"), undefined);
+    yield* stage.persist("X", partSettings({}, settings), function* (x) {
+      for (const [path, text] of ENTRIES) yield* x.write(path, syncSource(text));
+    });
+    yield* stage.remove("gone");
+    yield* stage.rename("moved", "deep/here");
   });
-  yield* stage.remove("gone");
-  yield* stage.rename("moved", "deep/here");
-  return yield* stage.commit();
+}
+
+function* transaction(
+  os: Os,
+  durability: Durability,
+  change: (stage: TransactionStage) => Steps<void>,
+): Steps<unknown> {
+  const stage = new TransactionStage(os, "/d", transactionSettings({ durability }));
+  try {
+    yield* stage.open();
+    yield* change(stage);
+    return yield* stage.commit();
+  } catch (error) {
+    throw yield* stage.fail(error);
+  }
 }
 
 /** A port that has no exchange. */

@@ -1,0 +1,187 @@
+/**
+ * Errors of the disk, on a model of it: each call of each operation fails, once and for good, with each
+ * code, and each call of the recovery from each crash. What the error says stands, and a cleanup of the
+ * disk that works again leaves one whole version and nothing beside it.
+ */
+
+import { test } from "node:test";
+import { cleanUp } from "../lib/cleanup.ts";
+import { cleanupSettings } from "../lib/cleanup_options.ts";
+import { UntornError } from "../lib/errors.ts";
+import { OsError } from "../lib/os/errno.ts";
+import { type Calls, type Os, port } from "../lib/os/port.ts";
+import { runSync, type Steps } from "../lib/steps.ts";
+import { copy, type Image } from "./crash/image.ts";
+import { clean, isOurs, plant, portOf, tree, withoutTimes } from "./crash/explore.ts";
+import { ModelDisk } from "./crash/model_disk.ts";
+import { deep, dirs, files, others, type Scenario } from "./crash/scenarios.ts";
+import { assert, assertEquals } from "./helpers/assert.ts";
+import { killAfter } from "./helpers/ports.ts";
+import { isLong, isMine } from "./helpers/share.ts";
+
+const CODES = ["ENOSPC", "EIO", "EMFILE", "EACCES", "EROFS", "EDQUOT"];
+
+/** A disk whose calls with these numbers fail, and how many there were. */
+function failing(
+  disk: ModelDisk,
+  code: string,
+  from: number,
+  to: number,
+): { disk: { os: Os }; count: () => number } {
+  let count = 0;
+  const wrap = (name: string, call: (...args: unknown[]) => unknown) => (...args: unknown[]) => {
+    const fails = ++count >= from && count <= to;
+    // A close that fails has closed: close(2).
+    const answer = !fails || name === "close" ? call(...args) : undefined;
+    if (!fails) return answer;
+    throw new OsError(code, name, args.find((arg) => typeof arg === "string"));
+  };
+  const wrapped = Object.entries(disk.calls).map(([name, call]) => [name, wrap(name, call)]);
+  const calls: Calls = Object.fromEntries(wrapped);
+  return { disk: { os: port(calls) }, count: () => count };
+}
+
+interface Versions {
+  before: string;
+  after: string;
+}
+
+function versions(scenario: Scenario, start: Image): Versions {
+  const disk = new ModelDisk(start);
+  const before = withoutTimes(tree(disk.image, scenario));
+  runSync(scenario.change(portOf(disk, scenario), "full"));
+  return { before, after: withoutTimes(tree(disk.image, scenario)) };
+}
+
+function attempt(steps: Steps<unknown>): unknown {
+  try {
+    runSync(steps);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** One of these must stand once the process has ended, which frees its locks, and a cleanup has run. */
+function checkCleaned(disk: ModelDisk, scenario: Scenario, whole: string[], where: string): void {
+  const next = new ModelDisk(disk.image);
+  // What could not be deleted was set aside, for a person to look at.
+  const odd = clean(next.os, false).split("; ").filter((line) => !line.includes("/.corrupt-"));
+  assertEquals(odd, odd[0] === "" ? [""] : [], where);
+  const stands = withoutTimes(tree(next.image, scenario, isSetAside));
+  assert(
+    whole.includes(stands),
+    `${where}; one of\n${whole.join("\n- or\n")}\n- stands:\n${stands}`,
+  );
+}
+
+function isSetAside(name: string): boolean {
+  return name.startsWith(".corrupt-");
+}
+
+/** What an error says stands must stand, and the whole of it after a cleanup. */
+function check(
+  disk: ModelDisk,
+  scenario: Scenario,
+  { before, after }: Versions,
+  error: unknown,
+  where: string,
+): void {
+  assert(error === undefined || error instanceof UntornError, `${where}: ${error}`);
+  const outcome = error === undefined ? "replaced" : error.outcome;
+  const whole = { unchanged: [before], replaced: [after], unknown: [before, after] }[outcome];
+  // What a transaction has committed may be for a cleanup to bring to its end.
+  const isPending = scenario.name.includes("transaction") || scenario.name.includes("in place");
+  if (!isPending && outcome !== "unknown") {
+    const seen = withoutTimes(tree(disk.image, scenario, isOurs));
+    assert(whole.includes(seen), `${where} says ${outcome}, stands:\n${seen}`);
+  }
+  checkCleaned(disk, scenario, whole, where);
+}
+
+const all = [...files, ...dirs, ...others, deep].filter((scenario) =>
+  scenario.prepare === undefined && scenario.first === undefined
+);
+
+for (const [i, scenario] of all.entries()) {
+  const skip = !isMine(i) && "on another runtime; on all of them with UNTORN_LONG";
+  const start = plant(scenario).image;
+
+  test(`${scenario.name}: a call that fails, once or for good, leaves what its error says`, {
+    skip,
+  }, () => {
+    const both = versions(scenario, copy(start));
+    for (const code of CODES) {
+      for (const last of [0, Infinity]) {
+        let failures = 0;
+        for (let k = 1;; k++) {
+          const disk = new ModelDisk(copy(start));
+          const faulty = failing(disk, code, k, Math.max(k, last));
+          const error = attempt(scenario.change(portOf(faulty.disk, scenario), "full"));
+          if (faulty.count() < k) break;
+          if (error !== undefined) failures++;
+          check(
+            disk,
+            scenario,
+            both,
+            error,
+            `${code} at call ${k}${last ? " and from then on" : ""}`,
+          );
+        }
+        assert(failures >= 3, `only ${failures} calls failed with ${code}`);
+      }
+    }
+  });
+
+  test(`${scenario.name}: interrupted calls are made again`, { skip }, () => {
+    const { after } = versions(scenario, copy(start));
+    for (let k = 1;; k++) {
+      const disk = new ModelDisk(copy(start));
+      const faulty = failing(disk, "EINTR", k, k + 2);
+      const error = attempt(scenario.change(portOf(faulty.disk, scenario), "full"));
+      if (faulty.count() < k) break;
+      // An interrupted close has closed, and says no more than that.
+      if (error !== undefined) assert(/close/.test(String((error as Error).cause)), String(error));
+      else assertEquals(withoutTimes(tree(disk.image, scenario)), after, `EINTR at call ${k}`);
+    }
+  });
+
+  test(
+    `${scenario.name}: errors during the recovery from any crash lose nothing`,
+    { skip },
+    async () => {
+      const both = versions(scenario, copy(start));
+      const wholes = Object.values(both);
+      let recoveries = 0;
+      for (let crash = 1;; crash++) {
+        const crashed = new ModelDisk(copy(start));
+        const work = (os: Os) => scenario.change(os, "full");
+        if (!await killAfter(crash, portOf(crashed, scenario), work)) break;
+        for (const [i, code] of CODES.entries()) {
+          // Each crash with one of the codes, and with all of them where there is time.
+          if (!isLong && i !== crash % CODES.length) continue;
+          for (const last of [0, Infinity]) {
+            for (let k = 1;; k++) {
+              const disk = new ModelDisk(copy(crashed.image));
+              const faulty = failing(disk, code, k, Math.max(k, last));
+              const error = attempt(cleaning(faulty.disk.os));
+              if (faulty.count() < k) break;
+              recoveries++;
+              const where = `${code} at call ${k} of the cleanup after a kill after call ${crash}`;
+              assert(error === undefined || error instanceof UntornError, `${where}: ${error}`);
+              const next = new ModelDisk(disk.image);
+              assertEquals(clean(next.os, false), "", where);
+              const stands = withoutTimes(tree(next.image, scenario));
+              assert(wholes.includes(stands), `${where}, stands:\n${stands}`);
+            }
+          }
+        }
+      }
+      assert(recoveries >= 20, `only ${recoveries} recoveries`);
+    },
+  );
+}
+
+function* cleaning(os: Os): Steps<unknown> {
+  return yield* cleanUp(os, "/", cleanupSettings({ minAge: 0, recursive: true }), true);
+}
