@@ -1,11 +1,11 @@
 /**
  * The protocol of one directory X, the only place that knows it; all of it under the lock of X:
  *
- *     recover X → make .staging-X → write → carry over → sync all of it and the directory above →
- *     swap → sync the directory above → rescue late changes → trash the previous version
+ *     recover X → make .staging-X → write → carry over → sync all of it and the directory above → swap →
+ *     move the previous version away → sync the directory above → rescue late changes → empty it
  *
- * A reader of X sees the old version or the new one. Whatever fails before the swap leaves X as it
- * was; what fails after the second sync is told in the result, and is no failure.
+ * A reader of X sees the old version or the new one. Whatever fails before the swap leaves X as it was;
+ * what fails afterwards is told in the result, and is no failure, except for the second sync.
  */
 
 import { relative } from "node:path";
@@ -24,7 +24,7 @@ import { inside } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
 import { dispose } from "./previous.ts";
 import { type Mark, markOf } from "./record.ts";
-import { recoverDir } from "./recover_dir.ts";
+import { expectNoFiles, recoverDir } from "./recover_dir.ts";
 import { oldOf } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import {
@@ -108,12 +108,7 @@ export class DirStage {
     const settings = this.#settings;
     const { dir, name } = this.#target!;
     const paths = this.#paths!;
-    for (const path of [paths.old, paths.staging]) {
-      const stat = yield* look(os, path);
-      if (stat === undefined || stat.kind === "directory") continue;
-      const why = `${JSON.stringify(path)} is in the way (EEXIST); remove it`;
-      throw new Refusal("EEXIST", path, why);
-    }
+    yield* expectNoFiles(os, paths);
     // First: a writer that deletes what it finds is how the last good version gets lost.
     this.#warnings = yield* recoverDir(os, dir, name, paths, settings);
     // Whoever had the lock before may have put something else there; a link is not followed again.

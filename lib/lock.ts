@@ -1,7 +1,7 @@
 /**
  * The lock of a path: a kernel lock on `.lock-{name}` beside it, which any death of its process frees.
  * The file is a claim as well: leftovers beside it are Untorn's. It is made before the first of them,
- * and removed after the last, under the lock.
+ * and removed after the last, under the lock. Whoever takes it from a dead process adds a line to it.
  */
 
 import { dirname } from "node:path";
@@ -26,8 +26,14 @@ export interface HeldLock {
 /** So long, in ms, is nobody refused. */
 const PATIENCE = 4;
 
-/** How the line in a lock file starts; a file of that name that starts otherwise is the user's. */
+/** How a line in a lock file starts; a file of that name that starts otherwise is the user's. */
 const MARK = '{"untorn":1';
+
+/** No line is longer, in bytes: a name of 255 and a transaction. */
+const LINE = 4096;
+
+/** Nor is a lock file; some hundred processes must die under it, one after the other, to fill it. */
+const READABLE = 16 * LINE;
 
 /**
  * Takes the lock of `name` in `dir`, or fails with `ERR_LOCKED`. Who takes it for a transaction tells its
@@ -81,22 +87,25 @@ function* tryLock(
     if (!(yield* os.tryLock(handle))) return "held";
     const there = yield* look(os, path);
     if (there === undefined) return "gone";
-    const line = yield* readLine(os, handle);
-    if (there.kind !== "file" || line === undefined) {
+    const found = yield* readLines(os, handle, there.size);
+    if (there.kind !== "file" || found === undefined) {
       throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
     }
     if (!sameFile(yield* os.fstat(handle), there)) return "gone";
-    if (there.size > 0) {
-      // Its holder died. A new file says who holds it now.
-      if (!(yield* isOver(os, dir, factsOf(line).transaction))) return "held";
+    // If its holder died, what that left is claimed by its line until it is recovered.
+    if (!(yield* isOver(os, dir, found.transaction))) return "held";
+    if (there.size > READABLE - LINE) {
       yield* os.unlink(path);
       return "gone";
     }
-    const own = JSON.stringify({ untorn: 1, ...facts }) + "\n";
-    const error = yield* caught(writeFully(os, handle, new TextEncoder().encode(own)));
+    const own = JSON.stringify({ untorn: 1, ...facts });
+    const line = new TextEncoder().encode(there.size === 0 ? `${own}\n` : `\n${own}\n`);
+    const error = yield* caught(writeFully(os, handle, line));
     // On a full disk it is taken without its line: to remove something must be possible there.
     const isFull = error?.code === "ENOSPC" || error?.code === "EDQUOT";
-    if (error !== undefined && !(isFull && (yield* os.fstat(handle)).size === 0)) throw error;
+    if (error !== undefined && !(isFull && (yield* os.fstat(handle)).size === there.size)) {
+      throw error;
+    }
     keep = true;
     return { handle };
   } catch (error) {
@@ -122,14 +131,26 @@ function* removeUnused(os: Os, path: string, handle: Handle): Steps<void> {
   if (there?.size === 0 && sameFile(yield* os.fstat(handle), there)) yield* os.unlink(path);
 }
 
-/** A lock file's line; empty if it was not written, or not to the disk; nothing if it is the user's. */
-function* readLine(os: Os, handle: Handle): Steps<string | undefined> {
-  const bytes = new Uint8Array(4096);
+/** What is found in a lock file. */
+interface Content extends Partial<Facts> {
+  /** Whether a line was written, and came to the disk. */
+  claims: boolean;
+}
+
+/**
+ * What the last whole line says: each holder adds one, so that no crash takes the line of the last.
+ * Nothing if the file is the user's.
+ */
+function* readLines(os: Os, handle: Handle, size: number): Steps<Content | undefined> {
+  if (size > READABLE) return undefined;
+  const bytes = new Uint8Array(size + 1);
   const count = yield* os.read(handle, bytes);
-  const text = new TextDecoder().decode(bytes.subarray(0, count));
-  if (text.startsWith(MARK)) return text.split("\n")[0]!;
-  // A power cut may leave a file its size, and NULs where the line was not written yet.
-  return count < bytes.length && /^\0*$/.test(text) ? "" : undefined;
+  // A power cut may leave a file its size, and NULs where a line was not written yet.
+  const text = new TextDecoder().decode(bytes.subarray(0, count)).replaceAll("\0", "");
+  const claims = text.startsWith(MARK) || text.startsWith(`\n${MARK}`);
+  if (!claims && (text !== "" || size > LINE)) return undefined;
+  const facts = text.split("\n").slice(0, -1).map(factsOf).findLast((line) => line !== undefined);
+  return { ...facts, claims };
 }
 
 /** Names the holder, where its line can be read. */
@@ -179,13 +200,13 @@ export function* lookAtLock(os: Os, path: string): Steps<LockState> {
     throw error;
   }
   try {
-    const line = yield* readLine(os, handle);
-    if (line === undefined) return { ...NO_LOCK, state: "users" };
+    const found = yield* readLines(os, handle, there.size);
+    if (found === undefined) return { ...NO_LOCK, state: "users" };
     let state: LockState["state"] = "unknown";
     if (yield* os.canLock()) state = (yield* os.tryLock(handle, true)) ? "free" : "held";
-    const { target, pid, transaction } = factsOf(line);
+    const { claims, target, pid, transaction } = found;
     const holder = pid === undefined ? NO_LOCK.holder : `process ${pid}`;
-    return { state, claims: line !== "", target, holder, transaction };
+    return { state, claims, target, holder, transaction };
   } finally {
     yield* os.close(handle);
   }
@@ -199,14 +220,14 @@ interface Facts {
   transaction?: string | undefined;
 }
 
-/** What a lock's line says; nothing if it was not written to its end. */
-function factsOf(line: string): Partial<Facts> {
+function factsOf(line: string): Facts | undefined {
   try {
     const { target, pid, transaction } = JSON.parse(line);
-    const found = { target: String(target), pid: Number(pid) };
-    return isUpwards(transaction) ? { ...found, transaction } : found;
+    const facts = { target: String(target), pid: Number(pid) };
+    return isUpwards(transaction) ? { ...facts, transaction } : facts;
   } catch (error) {
-    if (error instanceof SyntaxError) return {};
+    // A process or a disk died while it was written.
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@
  */
 
 import type { LockSettings } from "./dir_options.ts";
+import { Refusal } from "./errors.ts";
 import { addVersion } from "./history.ts";
 import { journalName, keptName, newToken } from "./names.ts";
 import type { Os } from "./os/port.ts";
@@ -42,6 +43,16 @@ export function* findVersions(
     old: hasOld ? yield* trusted(old) : "missing",
     history: (yield* look(os, history))?.kind === "directory",
   };
+}
+
+/** Refuses files where versions are to be: they are the user's. */
+export function* expectNoFiles(os: Os, { staging, old }: SwapPaths): Steps<void> {
+  for (const path of [old, staging]) {
+    const stat = yield* look(os, path);
+    if (stat === undefined || stat.kind === "directory") continue;
+    const why = `${JSON.stringify(path)} is in the way (EEXIST); remove it`;
+    throw new Refusal("EEXIST", path, why);
+  }
 }
 
 /** Does what was decided; returns where what was acted on is now, if it still is. */

@@ -387,7 +387,7 @@ test(
         "inject=getdents64:error=EIO:when=2+",
         ...program,
       ]);
-      assertEquals(broken.stdout, "EIO\n");
+      assertEquals([broken.stdout, broken.stderr], ["EIO\n", ""]);
     }
   }),
 );
