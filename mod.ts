@@ -74,7 +74,7 @@ export {
   type TransactionSync,
   transactionSync,
 } from "./lib/transaction.ts";
-export type { Changed, TransactionResult } from "./lib/transaction_stage.ts";
+export type { Changed, TransactionResult } from "./lib/transaction_result.ts";
 export {
   updateFile,
   updateFileSync,

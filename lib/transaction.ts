@@ -27,7 +27,8 @@ import { systemCalls } from "./os/mod.ts";
 import { checkEntryName, toPath } from "./paths.ts";
 import { queue, Staging } from "./staging.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
-import { type TransactionResult, TransactionStage } from "./transaction_stage.ts";
+import type { TransactionResult } from "./transaction_result.ts";
+import { TransactionStage } from "./transaction_stage.ts";
 
 /** Options of a file that a transaction writes. */
 export interface ChangeOptions {

@@ -19,38 +19,19 @@ import { HeldTargets } from "./held_targets.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "./metadata.ts";
 import { committedName, recognise, transactionName } from "./names.ts";
-import type { Durability } from "./options.ts";
 import { caught, OsError } from "./os/errno.ts";
 import type { Handle, Os } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
-import type { PersistResult } from "./persist_result.ts";
 import type { Change } from "./record.ts";
 import { finishCommitted } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
+import type { TransactionResult } from "./transaction_result.ts";
 import { type Claim, claim, makeClaimed, refuseMounts, trashClaimed, unclaim } from "./trash.ts";
-
-/** One thing that a transaction has changed; paths are relative to its root. */
-export type Changed =
-  | { do: "write" | "remove"; path: string }
-  | { do: "rename"; path: string; to: string }
-  | { do: "persist" } & Pick<PersistResult, "path" | "swap" | "written" | "carried" | "rescued">;
 
 /** So many files are synced one by one: to sync all of a file system waits for others' files too. */
 const SYNCED = 8;
 
 type DirChange = Change & { do: "swap" };
-
-/** What a transaction has done. */
-export interface TransactionResult {
-  /** The root, as it was given. */
-  path: string;
-  /** What was changed, in the order of the calls. */
-  changes: Changed[];
-  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
-  durability: Durability;
-  /** What went wrong after all was safely in place; empty if nothing did. */
-  warnings: string[];
-}
 
 /** A transaction on its way: open, change, then commit or fail or discard. */
 export class TransactionStage {

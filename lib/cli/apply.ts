@@ -11,7 +11,8 @@ import { inside, toPath } from "../paths.ts";
 import { readAll } from "../read_all.ts";
 import { Staging } from "../staging.ts";
 import { runAsync, type Steps } from "../steps.ts";
-import { type TransactionResult, TransactionStage } from "../transaction_stage.ts";
+import type { TransactionResult } from "../transaction_result.ts";
+import { TransactionStage } from "../transaction_stage.ts";
 import {
   asUsage,
   type Command,

@@ -42,8 +42,8 @@ export interface Options {
 export function explore(scenario: Scenario, options: Options): Explored {
   const { durability } = options;
   const disk = new ModelDisk(plant(scenario).image);
+  if (scenario.first !== undefined) runSync(scenario.first(portOf(disk, scenario), durability));
   const { os, count } = countSyncs(portOf(disk, scenario), options.without);
-  if (scenario.first !== undefined) runSync(scenario.first(os, durability));
   const past = disk.moments().length - 1;
   const before = tree(disk.image, scenario);
   if (scenario.prepare !== undefined) runSync(scenario.prepare(disk.os));
