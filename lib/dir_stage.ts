@@ -130,7 +130,7 @@ export class DirStage {
   *commit(): Steps<PersistResult> {
     const os = this.#os;
     const { durability, signal, swap: wanted } = this.#settings;
-    const { dir, stat } = this.#target!;
+    const { stat } = this.#target!;
     const inPlace = wanted === "journal" && stat !== undefined;
     const carry = yield* this.#prepare(!inPlace);
     signal?.throwIfAborted();

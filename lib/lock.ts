@@ -87,11 +87,11 @@ function* tryLock(
     if (!(yield* os.tryLock(handle))) return "held";
     const there = yield* look(os, path);
     if (there === undefined) return "gone";
-    const found = yield* readLines(os, handle, there.size);
-    if (there.kind !== "file" || found === undefined) {
+    if (!sameFile(yield* os.fstat(handle), there)) return "gone";
+    const found = yield* readLines(os, handle);
+    if (found === undefined) {
       throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
     }
-    if (!sameFile(yield* os.fstat(handle), there)) return "gone";
     // If its holder died, what that left is claimed by its line until it is recovered.
     if (!(yield* isOver(os, dir, found.transaction))) return "held";
     if (there.size > READABLE - LINE) {
@@ -141,14 +141,20 @@ interface Content extends Partial<Facts> {
  * What the last whole line says: each holder adds one, so that no crash takes the line of the last.
  * Nothing if the file is the user's.
  */
-function* readLines(os: Os, handle: Handle, size: number): Steps<Content | undefined> {
-  if (size > READABLE) return undefined;
-  const bytes = new Uint8Array(size + 1);
-  const count = yield* os.read(handle, bytes);
+function* readLines(os: Os, handle: Handle): Steps<Content | undefined> {
+  const decoder = new TextDecoder();
+  const bytes = new Uint8Array(LINE);
+  let [all, size] = ["", 0];
+  for (let count = LINE; count === LINE;) {
+    count = yield* os.read(handle, bytes);
+    all += decoder.decode(bytes.subarray(0, count), { stream: true });
+    size += count;
+    if (size > READABLE) return undefined;
+  }
   // A power cut may leave a file its size, and NULs where a line was not written yet.
-  const text = new TextDecoder().decode(bytes.subarray(0, count)).replaceAll("\0", "");
+  const text = all.replaceAll("\0", "");
   const claims = text.startsWith(MARK) || text.startsWith(`\n${MARK}`);
-  if (!claims && (text !== "" || size > LINE)) return undefined;
+  if (!claims && (text !== "" || size >= LINE)) return undefined;
   const facts = text.split("\n").slice(0, -1).map(factsOf).findLast((line) => line !== undefined);
   return { ...facts, claims };
 }
@@ -200,7 +206,7 @@ export function* lookAtLock(os: Os, path: string): Steps<LockState> {
     throw error;
   }
   try {
-    const found = yield* readLines(os, handle, there.size);
+    const found = yield* readLines(os, handle);
     if (found === undefined) return { ...NO_LOCK, state: "users" };
     let state: LockState["state"] = "unknown";
     if (yield* os.canLock()) state = (yield* os.tryLock(handle, true)) ? "free" : "held";

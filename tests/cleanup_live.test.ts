@@ -18,12 +18,17 @@ for (const swap of ["exchange", "rename"] as const) {
     inTemp(async (dir) => {
       const [root, stop] = [join(dir, "root"), join(dir, "stop")];
       mkdirSync(root);
+      const acks = join(dir, "acks");
+      writeFileSync(acks, "");
+      const args = [join(root, "X"), swap, "1", "300", acks];
+      const persister = start(programCommand("tests/fixtures/persister.ts", args));
+      // Only then is the scratch directory gone in which it tried an exchange: made, it is nobody's for
+      // an instant, and may be removed, whereupon another is made.
+      await until(() => readFileSync(acks, "utf8") !== "");
       const cleaner = start(programCommand("tests/fixtures/cleaner.ts", [root, stop]));
-      const args = [join(root, "X"), swap, "1", "300"];
       let written;
       try {
-        await new Promise((resolve) => cleaner.child.stdout!.once("data", resolve));
-        written = await start(programCommand("tests/fixtures/persister.ts", args)).ended;
+        written = await persister.ended;
       } finally {
         writeFileSync(stop, "");
       }

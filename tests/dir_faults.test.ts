@@ -16,6 +16,7 @@ import { persist } from "../lib/persist_dir.ts";
 import type { Steps } from "../lib/steps.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
 import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
+import { isMine } from "./helpers/share.ts";
 import { inMemory } from "./helpers/temp.ts";
 
 const OLD = { "one": "old 1", "sub/two": "old 2" };
@@ -109,6 +110,7 @@ for (const scenario of scenarios) {
         for (const code of ["ENOSPC", "EIO"]) {
           let failures = 0;
           for (let k = 1;; k++) {
+            if (!isMine(k)) continue;
             reset(dir, scenario);
             let made = 0;
             let failed = "";
@@ -141,7 +143,7 @@ for (const scenario of scenarios) {
               assert(result.warnings.length > 0, `${where} went unnoticed`);
             }
           }
-          assert(failures > 8, `only ${failures} failures`);
+          assert(failures > 2, `only ${failures} failures`);
         }
       }),
     );
@@ -152,6 +154,7 @@ for (const scenario of scenarios) {
         const dir = join(temp, "dir");
         let kills = 0;
         for (let k = 1;; k++) {
+          if (!isMine(k)) continue;
           reset(dir, scenario);
           const killed = await killAfter(k, os(), operation(dir, scenario));
           const found = tree(join(dir, "X"));
@@ -170,7 +173,7 @@ for (const scenario of scenarios) {
           const left = leftovers(dir).filter((name) => !/^\.trash-[0-9a-f]{12}$/.test(name));
           assertEquals(left, [], `persisted after a kill after call ${k}`);
         }
-        assert(kills > 10, `only ${kills} kills`);
+        assert(kills > 5, `only ${kills} kills`);
       }),
     );
   }

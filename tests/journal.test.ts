@@ -243,7 +243,7 @@ for (const { form, os, run } of drivers) {
       const outcomes = new Set<string>();
       for (const code of ["EIO", "ENOSPC"]) {
         for (let k = 1, ended = false; !ended; k++) {
-          if (form !== "sync" && !isMine(k)) continue;
+          if (!isMine(k)) continue;
           plant(x);
           let made = 0;
           const port = watched(failing(os(), code, k), () => made++);
@@ -270,6 +270,7 @@ for (const { form, os, run } of drivers) {
       const ends = new Set<string>();
       let last = 0;
       for (let k = 1, killed = true; killed; k++, last++) {
+        if (!isMine(k)) continue;
         plant(x);
         const { ino } = statSync(x);
         killed = await killAfter(k, os(), (port) => steps(port, x));

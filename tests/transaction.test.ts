@@ -464,7 +464,7 @@ for (const { form, os, run } of ports) {
       const outcomes = new Set<string>();
       for (const code of form === "sync" ? ["EIO", "ENOSPC"] : ["EIO"]) {
         for (let k = 1, ended = false; !ended; k++) {
-          if (form !== "sync" && !isMine(k)) continue;
+          if (!isMine(k)) continue;
           plant(root);
           let made = 0;
           const port = watched(failing(os(), code, k), () => made++);
@@ -499,7 +499,7 @@ for (const { form, os, run } of ports) {
       const ends = new Set<string>();
       let last = 0;
       for (let k = 1, killed = true; killed; k++) {
-        if (form !== "sync" && !isMine(k)) continue;
+        if (!isMine(k)) continue;
         plant(root);
         killed = await killAfter(k, os(), (port) => steps(port, root));
         if (form.startsWith("sync")) {

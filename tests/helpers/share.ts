@@ -1,6 +1,6 @@
 /**
- * Long loops over the calls of one algorithm, which is the same on every runtime: the runtimes share them
- * out, so that all of a loop is tried in every run on all three. With `UNTORN_LONG` each tries all.
+ * Long tests of one algorithm, which is the same on every runtime: the runtimes share them
+ * out, so that all is tried in every run on all three. With `UNTORN_LONG` each tries all.
  */
 
 import { runtime } from "./runtime.ts";
@@ -10,7 +10,10 @@ const RUNTIMES: string[] = ["deno", "bun", "node"];
 /** Whether each runtime is to try all. */
 export const isLong: boolean = process.env.UNTORN_LONG !== undefined;
 
-/** Whether this runtime is to try the call with this number. */
+/** Why a test is skipped that one of the others runs. */
+export const ELSEWHERE = "on another runtime; on all of them with UNTORN_LONG";
+
+/** Whether this runtime is to try what has this number. */
 export function isMine(number: number): boolean {
   return isLong || number % RUNTIMES.length === RUNTIMES.indexOf(runtime);
 }
