@@ -1,6 +1,5 @@
 /**
- * Runs the same tests on Deno, Bun and Node, two of them at a time, and says what they came to: as its
- * last line `N passed, N failed`, and `, N skipped` where some were. The counts are those of the
+ * Runs the same tests on Deno, Bun and Node, side by side, and says what they came to: as its last line `N passed, N failed`, and `, N skipped` where some were. The counts are those of the
  * runtimes' JUnit reports. What no report counts is a failure too: a runtime that ends with an error,
  * that writes no report or one without tests of each file, an uncaught error.
  *
@@ -56,15 +55,8 @@ await main(async () => {
   if (files.length === 0) throw new Failure("no test file has such a name");
 
   await ensureDependencies();
-  const outcomes: Outcome[] = [];
-  const left = [...runtimes];
-  const inTurn = async (): Promise<void> => {
-    for (let runtime; (runtime = left.shift()) !== undefined;) {
-      outcomes.push(await runTests(runtime, files, runtimes.length > 1));
-    }
-  };
-  await Promise.all([inTurn(), inTurn()]);
-  outcomes.sort((one, other) => runtimes.indexOf(one.runtime) - runtimes.indexOf(other.runtime));
+  const isOne = runtimes.length === 1;
+  const outcomes = await Promise.all(runtimes.map((one) => runTests(one, files, !isOne)));
   Deno.exit(report(outcomes) ? 0 : 1);
 });
 
@@ -85,7 +77,8 @@ async function runTests(runtime: Runtime, files: string[], together: boolean): P
     if (!together) console.log(title);
     const output = together ? join(temp, "output.txt") : undefined;
     const { problem, seconds } = await run(testCommand(runtime, files, xml), {
-      env: { UNTORN_UNCAUGHT: uncaught },
+      // Node starts our programs in a third of the time where it need not compile them again.
+      env: { UNTORN_UNCAUGHT: uncaught, NODE_COMPILE_CACHE: join(temp, "cache") },
       signal: AbortSignal.timeout(RUNTIME_LIMIT),
       ...output === undefined ? {} : { output },
     });
