@@ -1,7 +1,8 @@
 /**
- * Runs the same tests on Deno, Bun and Node, side by side, and says what they came to: as its last line `N passed, N failed`, and `, N skipped` where some were. The counts are those of the
- * runtimes' JUnit reports. What no report counts is a failure too: a runtime that ends with an error,
- * that writes no report or one without tests of each file, an uncaught error.
+ * Runs the same tests on Deno, Bun and Node, side by side, and says what they came to: as its last line
+ * `N passed, N failed`, and `, N skipped` where some were. The counts are those of the runtimes' JUnit
+ * reports. What no report counts is a failure too: a runtime that ends with an error, that writes no
+ * report or one without tests of each file, an uncaught error.
  *
  *     deno run -A scripts/test.ts [--only deno|bun|node] [PART OF A FILE NAME]...
  */
