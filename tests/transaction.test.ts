@@ -451,12 +451,7 @@ function withoutExchange(os: Os): Os {
   return { ...os, canExchange: no };
 }
 
-const ports = drivers.flatMap(({ form, os, run }) => [
-  { form, os, run },
-  { form: `${form}, two renames`, os: () => withoutExchange(os()), run },
-]);
-
-for (const { form, os, run } of ports) {
+for (const { form, os, run } of drivers) {
   test(
     `whichever call of a transaction fails: all or nothing, also after a cleanup (${form})`,
     inMemory(async (dir) => {
@@ -502,7 +497,7 @@ for (const { form, os, run } of ports) {
         if (!isMine(k)) continue;
         plant(root);
         killed = await killAfter(k, os(), (port) => steps(port, root));
-        if (form.startsWith("sync")) {
+        if (form === "sync") {
           // A cleanup that is killed after each of its calls, one after the other, on what is left.
           for (let j = 1, again = true; again && j < 120; j++) {
             const cleaning = (port: Os) =>

@@ -52,7 +52,9 @@ export function explore(scenario: Scenario, options: Options): Explored {
   const found: Explored = { moments: [], isExhaustive: true, violations: [], syncs: count() };
   const seen = new Set<string>();
   const moments = disk.moments().slice(past);
-  for (const [i, moment] of moments.entries()) {
+  const order = [...moments.entries()];
+  // A sync that is missing is missed soonest in the end.
+  for (const [i, moment] of options.isBrief ? order.reverse() : order) {
     const isAcknowledged = i === moments.length - 1;
     const counts = { old: 0, new: 0, lost: 0 };
     found.moments.push(counts);

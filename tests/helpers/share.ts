@@ -17,3 +17,8 @@ export const ELSEWHERE = "on another runtime; on all of them with UNTORN_LONG";
 export function isMine(number: number): boolean {
   return isLong || number % RUNTIMES.length === RUNTIMES.indexOf(runtime);
 }
+
+/** How often something is repeated: in all over the three runtimes, or on each where there is time. */
+export function times(number: number): number {
+  return isLong ? number : Math.ceil(number / RUNTIMES.length);
+}

@@ -13,6 +13,8 @@ export const strace = {
   inject: (fault: string, command: string[]): string[] => [
     "strace",
     "-f",
+    // The other calls are not stopped at all.
+    "--seccomp-bpf",
     "-qq",
     "-o",
     "/dev/null",
