@@ -88,7 +88,7 @@ test(
 for (const [i, kind] of (["tmpfs", "ext4", "xfs", "btrfs"] as const).entries()) {
   const skip = !isMine(i) ? ELSEWHERE : kind === "tmpfs" ? noMount : noImage(kind);
   test(
-    `the self-test passes on ${kind}, of which --quiet says nothing`,
+    `the self-test passes on ${kind}`,
     { skip },
     () =>
       inTemp(async (dir) => {

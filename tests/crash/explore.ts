@@ -10,6 +10,7 @@ import type { Durability } from "../../lib/options.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { caught } from "../../lib/os/errno.ts";
 import { runSync, type Steps } from "../../lib/steps.ts";
+import { chooseSwap } from "../../lib/swap.ts";
 import { look } from "../../lib/target.ts";
 import { bytesOf, everyCut, type Image, type Moment, someCut, walk } from "./image.ts";
 import { ModelDisk } from "./model_disk.ts";
@@ -180,6 +181,8 @@ export function plant({ before }: Scenario): ModelDisk {
     if (text.startsWith("-> ")) runSync(disk.os.symlink(text.slice(3), path));
     else runSync(disk.os.createWhole(path, 0o640, new TextEncoder().encode(text)));
   }
+  // What an exchange does is found out once for each file system: before what is explored.
+  runSync(chooseSwap(disk.os, "/", runSync(disk.os.lstat("/")).dev, "auto"));
   return disk;
 }
 

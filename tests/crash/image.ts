@@ -229,21 +229,21 @@ function needs(change: Change, earlier: Change, live: Image): boolean {
  * renamed earlier, in another directory.
  */
 export function* everyCut({ image, pending }: Moment, ordered: boolean = false): Generator<Image> {
-  const lost = new Set<Pending>();
-  function* choose(from: number, left: Image): Generator<Image> {
-    const one = pending[from];
+  const open: { from: number; left: Image; lost: readonly Pending[] }[] = [];
+  open.push({ from: 0, left: image, lost: [] });
+  for (let choice; (choice = open.pop()) !== undefined;) {
+    const { left, lost } = choice;
+    const one = pending[choice.from];
     if (one === undefined) {
       yield left;
-      return;
+      continue;
     }
+    const from = choice.from + 1;
+    open.push({ from, left, lost: [...lost, one] });
     if (isPossible(one, lost, ordered) && isSeen(left, one.change)) {
-      yield* choose(from + 1, changed(left, one.change));
+      open.push({ from, left: changed(left, one.change), lost });
     }
-    lost.add(one);
-    yield* choose(from + 1, left);
-    lost.delete(one);
   }
-  yield* choose(0, image);
 }
 
 /** One of them, by a source of numbers from 0 to 1. */
@@ -252,19 +252,19 @@ export function someCut(
   random: () => number,
   ordered: boolean = false,
 ): Image {
-  const lost = new Set<Pending>();
+  const lost: Pending[] = [];
   const share = random();
   const left = copy(image);
   for (const one of pending) {
     if (random() < share && isPossible(one, lost, ordered)) apply(left, one.change);
-    else lost.add(one);
+    else lost.push(one);
   }
   return left;
 }
 
-function isPossible(one: Pending, lost: ReadonlySet<Pending>, ordered: boolean): boolean {
-  return !one.needs.some((need) => lost.has(need)) &&
-    !(ordered && one.follows.some((before) => lost.has(before)));
+function isPossible(one: Pending, lost: readonly Pending[], ordered: boolean): boolean {
+  return !one.needs.some((need) => lost.includes(need)) &&
+    !(ordered && one.follows.some((before) => lost.includes(before)));
 }
 
 /** Whether a change makes a difference: what can't be got at, since its own place was lost, makes none. */
