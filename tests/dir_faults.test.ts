@@ -15,7 +15,7 @@ import type { Os } from "../lib/os/port.ts";
 import { persist } from "../lib/persist_dir.ts";
 import type { Steps } from "../lib/steps.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
-import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
+import { asyncForm, failing, killAfter, watched } from "./helpers/ports.ts";
 import { isMine } from "./helpers/share.ts";
 import { inMemory } from "./helpers/temp.ts";
 
@@ -100,81 +100,81 @@ function reset(dir: string, { before }: Scenario): void {
   if (before !== undefined) plant(join(dir, "X"), before);
 }
 
+const { os, run } = asyncForm;
+
 for (const scenario of scenarios) {
   const [before, after] = [sorted(scenario.before), sorted(scenario.after)];
-  for (const { form, os, run } of drivers) {
-    test(
-      `${scenario.name}: a call that fails leaves the old version or says it is replaced (${form})`,
-      inMemory(async (temp) => {
-        const dir = join(temp, "dir");
-        for (const code of ["ENOSPC", "EIO"]) {
-          let failures = 0;
-          for (let k = 1;; k++) {
-            if (!isMine(k)) continue;
-            reset(dir, scenario);
-            let made = 0;
-            let failed = "";
-            const port = watched(failing(os(), code, k), ({ name, number }) => {
-              made++;
-              if (number === k) failed = name;
-            });
-            const result = await run(operation(dir, scenario)(port)).catch((error) => error) as
-              | UntornError
-              | PersistResult;
-            if (made < k) break;
-            const said = result instanceof Error ? result.message : result.warnings.join();
-            const where = `${code} at call ${k}: ${said}`;
-            const found = tree(join(dir, "X"));
-            if (result instanceof UntornError) {
-              failures++;
-              assertEquals(result.operation, "persist");
-              if (result.outcome === "unchanged") assertEquals(found, before, where);
-              else assertEquals([result.outcome, found], ["replaced", after], where);
-              if (result.outcome === "unchanged" && !result.message.includes("not be removed")) {
-                assertEquals(leftovers(dir), [], where);
-              }
-            } else if (failed === "removeTree" || code === "ENOSPC" && failed === "write") {
-              // The scratch directory of the probe that could not be removed: trash by its name. Or the
-              // line of the lock file, without which it is a lock all the same.
-              assertEquals(found, after, where);
-            } else {
-              // After the acknowledgement nothing fails a persist, but everything is told.
-              assertEquals(found, after, where);
-              assert(result.warnings.length > 0, `${where} went unnoticed`);
-            }
-          }
-          assert(failures > 2, `only ${failures} failures`);
-        }
-      }),
-    );
-
-    test(
-      `${scenario.name}: a kill after any call leaves a version that the next persist finds (${form})`,
-      inMemory(async (temp) => {
-        const dir = join(temp, "dir");
-        let kills = 0;
+  test(
+    `${scenario.name}: a call that fails leaves the old version or says it is replaced`,
+    inMemory(async (temp) => {
+      const dir = join(temp, "dir");
+      for (const code of ["ENOSPC", "EIO"]) {
+        let failures = 0;
         for (let k = 1;; k++) {
           if (!isMine(k)) continue;
           reset(dir, scenario);
-          const killed = await killAfter(k, os(), operation(dir, scenario));
+          let made = 0;
+          let failed = "";
+          const port = watched(failing(os(), code, k), ({ name, number }) => {
+            made++;
+            if (number === k) failed = name;
+          });
+          const result = await run(operation(dir, scenario)(port)).catch((error) => error) as
+            | UntornError
+            | PersistResult;
+          if (made < k) break;
+          const said = result instanceof Error ? result.message : result.warnings.join();
+          const where = `${code} at call ${k}: ${said}`;
           const found = tree(join(dir, "X"));
-          if (found === undefined && before !== undefined) {
-            // Only between two renames, and then the old version stands aside, whole.
-            assertEquals(scenario.options.swap, "rename");
-            assertEquals(tree(join(dir, ".old-X")), before, `killed after call ${k}`);
+          if (result instanceof UntornError) {
+            failures++;
+            assertEquals(result.operation, "persist");
+            if (result.outcome === "unchanged") assertEquals(found, before, where);
+            else assertEquals([result.outcome, found], ["replaced", after], where);
+            if (result.outcome === "unchanged" && !result.message.includes("not be removed")) {
+              assertEquals(leftovers(dir), [], where);
+            }
+          } else if (failed === "removeTree" || code === "ENOSPC" && failed === "write") {
+            // The scratch directory of the probe that could not be removed: trash by its name. Or the
+            // line of the lock file, without which it is a lock all the same.
+            assertEquals(found, after, where);
           } else {
-            const whole = [before, after].map((tree) => JSON.stringify(tree));
-            assert(whole.includes(JSON.stringify(found)), `killed after call ${k}`);
+            // After the acknowledgement nothing fails a persist, but everything is told.
+            assertEquals(found, after, where);
+            assert(result.warnings.length > 0, `${where} went unnoticed`);
           }
-          if (!killed) break;
-          kills++;
-          await run(operation(dir, scenario)(os()));
-          assertEquals(tree(join(dir, "X")), after, `persisted after a kill after call ${k}`);
-          const left = leftovers(dir).filter((name) => !/^\.trash-[0-9a-f]{12}$/.test(name));
-          assertEquals(left, [], `persisted after a kill after call ${k}`);
         }
-        assert(kills > 5, `only ${kills} kills`);
-      }),
-    );
-  }
+        assert(failures > 2, `only ${failures} failures`);
+      }
+    }),
+  );
+
+  test(
+    `${scenario.name}: a kill after any call leaves a version that the next persist finds`,
+    inMemory(async (temp) => {
+      const dir = join(temp, "dir");
+      let kills = 0;
+      for (let k = 1;; k++) {
+        if (!isMine(k)) continue;
+        reset(dir, scenario);
+        const killed = await killAfter(k, os(), operation(dir, scenario));
+        const found = tree(join(dir, "X"));
+        if (found === undefined && before !== undefined) {
+          // Only between two renames, and then the old version stands aside, whole.
+          assertEquals(scenario.options.swap, "rename");
+          assertEquals(tree(join(dir, ".old-X")), before, `killed after call ${k}`);
+        } else {
+          const whole = [before, after].map((tree) => JSON.stringify(tree));
+          assert(whole.includes(JSON.stringify(found)), `killed after call ${k}`);
+        }
+        if (!killed) break;
+        kills++;
+        await run(operation(dir, scenario)(os()));
+        assertEquals(tree(join(dir, "X")), after, `persisted after a kill after call ${k}`);
+        const left = leftovers(dir).filter((name) => !/^\.trash-[0-9a-f]{12}$/.test(name));
+        assertEquals(left, [], `persisted after a kill after call ${k}`);
+      }
+      assert(kills > 5, `only ${kills} kills`);
+    }),
+  );
 }

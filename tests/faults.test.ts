@@ -24,7 +24,7 @@ import {
   trace,
   watched,
 } from "./helpers/ports.ts";
-import { inTemp } from "./helpers/temp.ts";
+import { inMemory, inTemp } from "./helpers/temp.ts";
 
 const OLD = "the old version";
 const NEW = "the new version, which is longer";
@@ -127,7 +127,7 @@ for (const scenario of scenarios) {
 
     test(
       `${scenario.name}: any call that fails leaves the old version or says it is replaced (${form})`,
-      inTemp(async (temp) => {
+      inMemory(async (temp) => {
         const dir = join(temp, "dir");
         for (const code of ["ENOSPC", "EIO", "EACCES", "EMFILE", "EDQUOT"]) {
           let failures = 0;
@@ -161,7 +161,7 @@ for (const scenario of scenarios) {
 
     test(
       `${scenario.name}: a disk that fails for good leaves the old version or the new one (${form})`,
-      inTemp(async (temp) => {
+      inMemory(async (temp) => {
         const dir = join(temp, "dir");
         for (const code of ["ENOSPC", "EIO", "EROFS"]) {
           for (let k = 1;; k++) {
@@ -185,7 +185,7 @@ for (const scenario of scenarios) {
 
     test(
       `${scenario.name}: a kill after any call leaves the old version or the new one (${form})`,
-      inTemp(async (temp) => {
+      inMemory(async (temp) => {
         const dir = join(temp, "dir");
         let kills = 0;
         for (let k = 1;; k++) {
@@ -250,7 +250,7 @@ const golden: [FileOptions, string[]][] = [
 for (const [options, calls] of golden) {
   test(
     `a replace with ${JSON.stringify(options)} makes just these calls, in this order`,
-    inTemp((dir) => {
+    inMemory((dir) => {
       const path = join(dir, "file");
       writeFileSync(path, OLD, { mode: 0o644 });
       assertEquals(

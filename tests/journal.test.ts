@@ -35,7 +35,7 @@ import {
   UntornError,
 } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
-import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
+import { asyncForm, drivers, failing, killAfter, watched } from "./helpers/ports.ts";
 import { isMine } from "./helpers/share.ts";
 import { inMemory, inTemp } from "./helpers/temp.ts";
 
@@ -235,34 +235,34 @@ test(
   }),
 );
 
-for (const { form, os, run } of drivers) {
-  test(
-    `whichever call of a persist in place fails: all or nothing, after a cleanup (${form})`,
-    inMemory(async (dir) => {
-      const x = join(dir, "X");
-      const outcomes = new Set<string>();
-      for (const code of ["EIO", "ENOSPC"]) {
-        for (let k = 1, ended = false; !ended; k++) {
-          if (!isMine(k)) continue;
-          plant(x);
-          let made = 0;
-          const port = watched(failing(os(), code, k), () => made++);
-          const result: unknown = await run(steps(port, x)).catch((error) => error);
-          ended = made < k;
-          const where = `${code} at call ${k}: ${result}`;
-          if (result instanceof Error && !(result instanceof UntornError)) throw result;
-          const failed = result instanceof UntornError ? result.outcome : "";
-          outcomes.add(failed);
-          if (failed === "unchanged") assertEquals(tree(x), OLD, where);
-          cleanupSync(dir);
-          assertEquals(tree(x), failed === "unchanged" ? OLD : NEW, where);
-          assertEquals(readdirSync(dir), ["X"], where);
-        }
+test(
+  `whichever call of a persist in place fails: all or nothing, after a cleanup `,
+  inMemory(async (dir) => {
+    const x = join(dir, "X");
+    const outcomes = new Set<string>();
+    for (const code of ["EIO", "ENOSPC"]) {
+      for (let k = 1, ended = false; !ended; k++) {
+        if (!isMine(k)) continue;
+        plant(x);
+        let made = 0;
+        const port = watched(failing(asyncForm.os(), code, k), () => made++);
+        const result: unknown = await asyncForm.run(steps(port, x)).catch((error) => error);
+        ended = made < k;
+        const where = `${code} at call ${k}: ${result}`;
+        if (result instanceof Error && !(result instanceof UntornError)) throw result;
+        const failed = result instanceof UntornError ? result.outcome : "";
+        outcomes.add(failed);
+        if (failed === "unchanged") assertEquals(tree(x), OLD, where);
+        cleanupSync(dir);
+        assertEquals(tree(x), failed === "unchanged" ? OLD : NEW, where);
+        assertEquals(readdirSync(dir), ["X"], where);
       }
-      assertEquals([...outcomes].sort(), ["", "replaced", "unchanged"]);
-    }),
-  );
+    }
+    assertEquals([...outcomes].sort(), ["", "replaced", "unchanged"]);
+  }),
+);
 
+for (const { form, os } of drivers) {
   test(
     `killed after any call, and the cleanup too: all or nothing, and nothing left (${form})`,
     inMemory(async (dir) => {

@@ -48,7 +48,7 @@ import {
   assertThrows,
 } from "./helpers/assert.ts";
 import { mounted, noMount } from "./helpers/mount.ts";
-import { drivers, failing, killAfter, watched } from "./helpers/ports.ts";
+import { asyncForm, drivers, failing, killAfter, watched } from "./helpers/ports.ts";
 import {
   hidden,
   programCommand,
@@ -451,42 +451,42 @@ function withoutExchange(os: Os): Os {
   return { ...os, canExchange: no };
 }
 
-for (const { form, os, run } of drivers) {
-  test(
-    `whichever call of a transaction fails: all or nothing, also after a cleanup (${form})`,
-    inMemory(async (dir) => {
-      const root = join(dir, "root");
-      const outcomes = new Set<string>();
-      for (const code of form === "sync" ? ["EIO", "ENOSPC"] : ["EIO"]) {
-        for (let k = 1, ended = false; !ended; k++) {
-          if (!isMine(k)) continue;
-          plant(root);
-          let made = 0;
-          const port = watched(failing(os(), code, k), () => made++);
-          const result: unknown = await run(steps(port, root)).catch((error) => error);
-          ended = made < k;
-          const where = `${code} at call ${k}: ${result}`;
-          if (result instanceof UntornError) {
-            outcomes.add(result.outcome);
-            if (result.outcome === "unchanged" && !result.message.includes("not be removed")) {
-              assertEquals(tree(root), OLD, where);
-            }
-          } else if (result instanceof Error) throw result;
-          else assertEquals({ ...tree(root), ...NEW }, tree(root), where);
-          cleanupSync(root, { recursive: true });
-          const after = result instanceof UntornError && result.outcome === "unchanged" ? OLD : NEW;
-          // What could not be emptied was kept, and told.
-          const told = result instanceof Error ? "" : (result as TransactionResult).warnings.join();
-          const isKept = (path: string): boolean =>
-            path.startsWith(".corrupt-") && told.includes(path.split("/")[0]!);
-          const found = Object.entries(tree(root)).filter(([path]) => !isKept(path));
-          assertEquals(Object.fromEntries(found), after, where);
-        }
+test(
+  `whichever call of a transaction fails: all or nothing, also after a cleanup `,
+  inMemory(async (dir) => {
+    const root = join(dir, "root");
+    const outcomes = new Set<string>();
+    for (const code of ["EIO", "ENOSPC"]) {
+      for (let k = 1, ended = false; !ended; k++) {
+        if (!isMine(k)) continue;
+        plant(root);
+        let made = 0;
+        const port = watched(failing(asyncForm.os(), code, k), () => made++);
+        const result: unknown = await asyncForm.run(steps(port, root)).catch((error) => error);
+        ended = made < k;
+        const where = `${code} at call ${k}: ${result}`;
+        if (result instanceof UntornError) {
+          outcomes.add(result.outcome);
+          if (result.outcome === "unchanged" && !result.message.includes("not be removed")) {
+            assertEquals(tree(root), OLD, where);
+          }
+        } else if (result instanceof Error) throw result;
+        else assertEquals({ ...tree(root), ...NEW }, tree(root), where);
+        cleanupSync(root, { recursive: true });
+        const after = result instanceof UntornError && result.outcome === "unchanged" ? OLD : NEW;
+        // What could not be emptied was kept, and told.
+        const told = result instanceof Error ? "" : (result as TransactionResult).warnings.join();
+        const isKept = (path: string): boolean =>
+          path.startsWith(".corrupt-") && told.includes(path.split("/")[0]!);
+        const found = Object.entries(tree(root)).filter(([path]) => !isKept(path));
+        assertEquals(Object.fromEntries(found), after, where);
       }
-      assertEquals([...outcomes].sort(), ["replaced", "unchanged"]);
-    }),
-  );
+    }
+    assertEquals([...outcomes].sort(), ["replaced", "unchanged"]);
+  }),
+);
 
+for (const { form, os } of drivers) {
   test(
     `killed after any call, and the cleanup too: all or nothing, and nothing left (${form})`,
     inMemory(async (dir) => {

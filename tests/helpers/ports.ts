@@ -38,3 +38,6 @@ export const drivers: { form: string; os: () => Os; run: <T>(steps: Steps<T>) =>
   { form: "sync", os: () => systemCalls().sync, run: async (steps) => await runSync(steps) },
   { form: "async", os: () => systemCalls().async, run: runAsync },
 ];
+
+/** The form in which several calls are under way at a time; the other is tried on a model of a disk. */
+export const asyncForm: (typeof drivers)[number] = drivers[1]!;
