@@ -194,11 +194,18 @@ function skips(outcomes: Outcome[]): string[] {
     tests.map(({ name, reason }) => [name, reason] as const)
       .filter(([, reason]) => reason !== undefined),
   );
+  const others = outcomes.flatMap(({ tests }) =>
+    tests.filter(({ result }) => result !== "skipped")
+  );
+  const elsewhere = new Set(others.map(({ name }) => name));
   const counts = new Map<string, Map<Runtime, number>>();
   for (const { runtime, tests } of outcomes) {
     for (const { name, result } of tests) {
       if (result !== "skipped") continue;
-      const why = reasons.get(name) ?? `no reason reported for "${name}"`;
+      const unknown = elsewhere.has(name)
+        ? "run on another runtime in this run"
+        : `no reason reported for "${name}"`;
+      const why = reasons.get(name) ?? unknown;
       const count = counts.get(why) ?? new Map();
       counts.set(why, count.set(runtime, (count.get(runtime) ?? 0) + 1));
     }
