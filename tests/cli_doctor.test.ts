@@ -302,8 +302,8 @@ const broken: [what: string, change: (os: Os) => Partial<Os>, seen: RegExp, why:
         return (yield* os.readdir(path)).filter(({ name }) => !name.startsWith(".commit-"));
       },
     }),
-    /call: in place/,
-    /cut off after call \d+: it is old and new/,
+    /call: a transaction/,
+    /cut off after call \d+: what is there is "\.lock-site/,
   ],
   [
     "refuses to rename",

@@ -1,6 +1,6 @@
 /**
- * Crashes upon crashes: a persist is killed after call i; then a second persist, a removal or a cleanup
- * after call j; then a cleanup after call k, for all i, j and k. In the end a cleanup leaves one whole
+ * Crashes upon crashes: a persist is killed after change i; then a second persist, a removal or a cleanup
+ * after change j; then a cleanup after change k, for all i, j and k. In the end a cleanup leaves one whole
  * version and nothing beside it.
  */
 
@@ -27,8 +27,6 @@ import type { Steps } from "../lib/steps.ts";
 import { cleanupSync, inspectSync } from "../mod.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
 import { killAfter } from "./helpers/ports.ts";
-import { runtime } from "./helpers/runtime.ts";
-import { ELSEWHERE, isLong } from "./helpers/share.ts";
 import { inMemory } from "./helpers/temp.ts";
 
 /** What is in a directory: text by path; for a directory, nothing. */
@@ -147,8 +145,6 @@ function check(root: string, { disk, seen, removed }: State, newest: number): vo
 for (const swap of ["exchange", "rename"] as const) {
   test(
     `all sequences of up to three crashes lead to one whole version and nothing beside it (${swap})`,
-    // Bun is the fastest by far.
-    { skip: !isLong && runtime !== "bun" && ELSEWHERE },
     inMemory(async (dir) => {
       const root = join(dir, "root");
       const disk: Disk = new Map([["X", undefined], ["X/a", "1"], ["X/own", "own"]]);
@@ -159,7 +155,7 @@ for (const swap of ["exchange", "rename"] as const) {
       const all = [...one, ...two, ...three];
       for (const state of all) check(root, state, 3);
       const sequences = all.reduce((sum, state) => sum + state.sequences, 0);
-      assert(sequences > 100_000 && three.length > 100, `${sequences} in ${three.length} states`);
+      assert(sequences > 1000 && three.length > 100, `${sequences} in ${three.length} states`);
     }),
   );
 }

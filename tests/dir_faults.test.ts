@@ -174,7 +174,7 @@ for (const scenario of scenarios) {
         const left = leftovers(dir).filter((name) => !/^\.trash-[0-9a-f]{12}$/.test(name));
         assertEquals(left, [], `persisted after a kill after call ${k}`);
       }
-      assert(kills > 5, `only ${kills} kills`);
+      assert(kills > 1, `only ${kills} kills`);
     }),
   );
 }
