@@ -10,7 +10,7 @@ import { isLong, times } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** `UNTORN_LONG=1` makes the tests long. */
-const KILLS = isLong ? 200 : 10;
+const KILLS = isLong ? 200 : 5;
 const PERSISTS = times(300);
 
 for (const swap of ["exchange", "rename"] as const) {
