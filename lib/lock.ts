@@ -228,7 +228,9 @@ interface Facts {
 
 function factsOf(line: string): Facts | undefined {
   try {
-    const { target, pid, transaction } = JSON.parse(line);
+    const value = JSON.parse(line);
+    if (value?.untorn !== 1) return undefined;
+    const { target, pid, transaction } = value;
     const facts = { target: String(target), pid: Number(pid) };
     return isUpwards(transaction) ? { ...facts, transaction } : facts;
   } catch (error) {
