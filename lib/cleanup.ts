@@ -4,6 +4,7 @@
 
 import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
 import { describe } from "./errors.ts";
+import { Findings } from "./findings.ts";
 import { OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
@@ -114,12 +115,11 @@ export function* cleanUp(
   settings: CleanupSettings,
   acts: boolean,
 ): Steps<CleanupReport> {
-  const sweep = new Sweep(os, settings, acts);
   try {
-    return yield* sweep.run(root);
+    return yield* new Sweep(os, settings, acts).run(root);
   } catch (error) {
     const missing = error instanceof OsError && error.code === "ENOENT";
-    if (missing && !settings.mustExist) return sweep.report;
+    if (missing && !settings.mustExist) return new Findings().report;
     throw describe(error, {
       operation: acts ? "clean up" : "inspect",
       target: root,

@@ -8,7 +8,8 @@ import { dirname, join } from "node:path";
 import type { CleanupSettings } from "./cleanup_options.ts";
 import type { CleanupReport } from "./cleanup_report.ts";
 import { syncDir } from "./dir_sync.ts";
-import { reasonOf, Refusal } from "./errors.ts";
+import { reasonOf } from "./errors.ts";
+import { Findings } from "./findings.ts";
 import { findLeftovers, type Leftovers } from "./leftovers.ts";
 import { acquireLock, type LockState, lookAtLock, releaseLock } from "./lock.ts";
 import { siblingName } from "./names.ts";
@@ -33,8 +34,6 @@ const LISTS = {
   "keep": "kept",
 } as const;
 
-type Outcome = keyof CleanupReport;
-
 /** One cleanup. */
 export class Sweep {
   readonly #os: Os;
@@ -42,14 +41,7 @@ export class Sweep {
   readonly #acts: boolean;
   /** Why versions failed validation, by path. */
   readonly #invalid = new Map<string, string>();
-  readonly report: CleanupReport = {
-    restored: [],
-    removed: [],
-    rolledForward: [],
-    quarantined: [],
-    kept: [],
-    failed: [],
-  };
+  readonly #findings: Findings = new Findings();
 
   /** `acts`: whether to do what is decided, rather than only tell it. */
   constructor(os: Os, settings: CleanupSettings, acts: boolean) {
@@ -65,7 +57,7 @@ export class Sweep {
     for (let directories = 1; left.length > 0; directories++) {
       signal?.throwIfAborted();
       const dir = left.pop()!;
-      const restored = this.report.restored.length;
+      const restored = this.#findings.report.restored.length;
       const entries = dir === root ? yield* this.#os.readdir(dir) : yield* this.#list(dir);
       const { subdirs, ...leftovers } = yield* findLeftovers(
         this.#os,
@@ -78,10 +70,10 @@ export class Sweep {
       if (!recursive) continue;
       left.push(...subdirs.reverse());
       if (this.#acts) {
-        left.push(...this.report.restored.slice(restored).map(({ target }) => target!));
+        left.push(...this.#findings.report.restored.slice(restored).map(({ target }) => target!));
       }
     }
-    return this.report;
+    return this.#findings.report;
   }
 
   /** The entries of a directory below the root; none if it can't be listed, which is reported. */
@@ -93,14 +85,14 @@ export class Sweep {
     } catch (error) {
       const isGone = error instanceof OsError && error.code === "ENOENT";
       // A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found.
-      if (!isGone || !dir.includes("\ufffd")) this.#fail(error, dir);
-      else this.#note("failed", dir, undefined, "its name is not UTF-8; rename it");
+      if (!isGone || !dir.includes("\ufffd")) this.#findings.fail(error, dir);
+      else this.#findings.note("failed", dir, undefined, "its name is not UTF-8; rename it");
       return [];
     }
   }
 
   *#directory(dir: string, leftovers: Omit<Leftovers, "subdirs">): Steps<void> {
-    const { report } = this;
+    const { report } = this.#findings;
     const renamed = (): number => report.restored.length + report.quarantined.length;
     const before = renamed();
     // First: what is in a transaction was there before what has been made since.
@@ -113,13 +105,13 @@ export class Sweep {
     for (const { name, target } of leftovers.stagedFiles) {
       yield* this.#attempt(inside(dir, name), this.#stagedFile(dir, name, target));
     }
-    const unwanted = leftovers.transactions.filter((name) => name.startsWith(".txn-"));
-    for (const name of [...leftovers.trash, ...unwanted]) {
-      const reason = name.startsWith(".txn-") ? "was not committed" : "was being deleted";
-      yield* this.#attempt(inside(dir, name), this.#trash(dir, inside(dir, name), reason));
+    for (const name of leftovers.transactions.filter((name) => name.startsWith(".txn-"))) {
+      const path = inside(dir, name);
+      yield* this.#attempt(path, this.#trash(dir, path, "was not committed"));
     }
+    yield* this.#attempt(dir, this.#allTrash(dir, leftovers.trash));
     for (const { name, target, reason } of leftovers.kept) {
-      this.#note("kept", inside(dir, name), target && inside(dir, target), reason);
+      this.#findings.note("kept", inside(dir, name), target && inside(dir, target), reason);
     }
     if (this.#acts && renamed() > before) {
       yield* this.#attempt(dir, syncDir(this.#os, dir));
@@ -131,26 +123,8 @@ export class Sweep {
     try {
       yield* steps;
     } catch (error) {
-      this.#fail(error, path);
+      this.#findings.fail(error, path);
     }
-  }
-
-  #fail(error: unknown, path: string): void {
-    if (!(error instanceof OsError || error instanceof Refusal)) throw error;
-    // Another process was faster.
-    if (error.code === "ENOENT") return;
-    const outcome = error.code === "ERR_LOCKED" ? "kept" : "failed";
-    this.#note(outcome, error.path ?? path, path, reasonOf(error, path));
-  }
-
-  #note(
-    outcome: Outcome,
-    path: string,
-    target: string | undefined,
-    reason: string,
-    claimed = false,
-  ): void {
-    this.report[outcome].push({ path, target, reason, claimed });
   }
 
   /** A directory, and what stands beside it by the names of a swap and of a lock. */
@@ -164,7 +138,7 @@ export class Sweep {
     if (hands !== undefined) {
       const hasLock = lock.state !== "none" && lock.state !== "users";
       const there = [...yield* this.#directories(paths), ...hasLock ? [lockPath] : []];
-      for (const path of there) this.#note("kept", path, paths.live, hands, lock.claims);
+      for (const path of there) this.#findings.note("kept", path, paths.live, hands, lock.claims);
       return;
     }
     const isClean = this.#acts
@@ -172,14 +146,14 @@ export class Sweep {
       : yield* this.#versions(dir, name, lock, paths);
     if (lock.state !== "free" || !isClean) return;
     const reason = lock.claims ? `its holder, ${lock.holder}, has ended` : "nobody holds it";
-    this.#note("removed", lockPath, paths.live, reason, lock.claims);
+    this.#findings.note("removed", lockPath, paths.live, reason, lock.claims);
   }
 
   /** A lock that is left of a transaction further up leads to it, and stays until that is at its end. */
   *#unfinished(dir: string, { transaction }: LockState): Steps<string | undefined> {
     if (transaction === undefined) return undefined;
     if ((yield* look(this.#os, inside(dir, transaction))) === undefined) return undefined;
-    const isNext = this.report.rolledForward.some(({ path }) =>
+    const isNext = this.#findings.report.rolledForward.some(({ path }) =>
       join(path) === join(dir, transaction)
     );
     if (isNext && !this.#acts) return undefined;
@@ -234,7 +208,13 @@ export class Sweep {
     for (const action of decide(found)) {
       const path = action.what === "target" ? paths.live : paths[action.what];
       const now = this.#acts ? yield* perform(this.#os, { dir, name }, paths, action) : undefined;
-      this.#note(LISTS[action.act], path, paths.live, this.#why(action, path, now), lock.claims);
+      this.#findings.note(
+        LISTS[action.act],
+        path,
+        paths.live,
+        this.#why(action, path, now),
+        lock.claims,
+      );
       if (action.act === "keep" && action.what !== "target") isClean = false;
     }
     return isClean;
@@ -259,14 +239,14 @@ export class Sweep {
       : yield* lookAtLock(os, inside(dir, siblingName("lock", of)));
     const claimed = lock?.claims ?? false;
     if (this.#settings.claimedOnly && !claimed) {
-      return this.#note("kept", path, target, "no lock file claims it");
+      return this.#findings.note("kept", path, target, "no lock file claims it");
     }
-    if (!this.#isOld(stat)) return this.#note("kept", path, target, MAY_LIVE, claimed);
+    if (!this.#isOld(stat)) return this.#findings.note("kept", path, target, MAY_LIVE, claimed);
     if (this.#acts) yield* os.unlink(path);
     const reason = of === undefined
       ? "a *.tmp file (legacyTmp)"
       : "left by a write that did not end";
-    this.#note("removed", path, target, reason, claimed);
+    this.#findings.note("removed", path, target, reason, claimed);
   }
 
   /** A committed transaction of a process that has ended is brought to its end. */
@@ -274,7 +254,7 @@ export class Sweep {
     const os = this.#os;
     const stat = yield* look(os, path);
     if (stat?.kind !== "directory") return;
-    const keep = (reason: string): void => this.#note("kept", path, dir, reason, true);
+    const keep = (reason: string): void => this.#findings.note("kept", path, dir, reason, true);
     if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
     if (this.#acts) {
       try {
@@ -282,21 +262,36 @@ export class Sweep {
       } catch (error) {
         // What is missing is something that it needs.
         if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
-        return this.#note("failed", path, dir, reasonOf(error, dir), true);
+        return this.#findings.note("failed", path, dir, reasonOf(error, dir), true);
       }
     } else {
       const claimed = yield* claim(os, path);
       if (claimed === undefined) return keep(IS_LIVE);
       yield* unclaim(os, claimed);
     }
-    this.#note("rolledForward", path, dir, "its process ended before all of it was in place", true);
+    this.#findings.note(
+      "rolledForward",
+      path,
+      dir,
+      "its process ended before all of it was in place",
+      true,
+    );
+  }
+
+  *#allTrash(dir: string, names: string[]): Steps<void> {
+    // By its name before that, which a power cut may bring back, it may need what is in it.
+    if (this.#acts && names.length > 0) yield* syncDir(this.#os, dir);
+    for (const name of names) {
+      const path = inside(dir, name);
+      yield* this.#attempt(path, this.#trash(dir, path, "was being deleted"));
+    }
   }
 
   *#trash(dir: string, path: string, reason: string): Steps<void> {
     const os = this.#os;
     const stat = yield* look(os, path);
     if (stat?.kind !== "directory") return;
-    const keep = (reason: string): void => this.#note("kept", path, undefined, reason);
+    const keep = (reason: string): void => this.#findings.note("kept", path, undefined, reason);
     if (this.#settings.claimedOnly) return keep("no lock file claims it");
     const claimed = yield* claim(os, path);
     if (claimed === undefined) return keep(IS_LIVE);
@@ -307,7 +302,7 @@ export class Sweep {
     } finally {
       yield* unclaim(os, claimed);
     }
-    this.#note("removed", path, undefined, reason);
+    this.#findings.note("removed", path, undefined, reason);
   }
 
   #isOld({ mtime, ctime }: Stat): boolean {

@@ -6,14 +6,30 @@
 
 import { test } from "node:test";
 import type { Durability } from "../lib/options.ts";
-import { explore, type Explored } from "./crash/explore.ts";
+import type { Os } from "../lib/os/port.ts";
+import { runSync } from "../lib/steps.ts";
+import {
+  clean,
+  explore,
+  type Explored,
+  plant,
+  portOf,
+  tree,
+  withoutTimes,
+} from "./crash/explore.ts";
+import { copy, someCut } from "./crash/image.ts";
+import { ModelDisk } from "./crash/model_disk.ts";
 import { deep, dirs, files, others, type Scenario } from "./crash/scenarios.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
+import { killAfter } from "./helpers/ports.ts";
 import { numbers } from "./helpers/random.ts";
 import { ELSEWHERE, isMine } from "./helpers/share.ts";
 
 /** What is tried by chance is the same each time, unless somebody wants to know more. */
 const seed = Number(process.env.UNTORN_SEED ?? 1);
+
+/** After a kill and a cleanup, so many states of each moment are looked at. */
+const CUTS = 10;
 
 /** Of larger operations, so many states of each moment are looked at. */
 const SOME = 400;
@@ -52,6 +68,33 @@ for (const [i, scenario] of all.entries()) {
         );
       },
     );
+  }
+
+  if (scenario.prepare === undefined && scenario.first === undefined) {
+    test(`${scenario.name}: a power cut after a kill and a cleanup leaves one whole version`, {
+      skip,
+    }, async () => {
+      const random = numbers(seed);
+      const start = plant(scenario).image;
+      const ended = new ModelDisk(copy(start));
+      runSync(scenario.change(portOf(ended, scenario), "full"));
+      const whole = [start, ended.image].map((image) => withoutTimes(tree(image, scenario)));
+      for (let kill = 1;; kill++) {
+        const disk = new ModelDisk(copy(start));
+        const work = (os: Os) => scenario.change(os, "full");
+        if (!await killAfter(kill, portOf(disk, scenario), work)) break;
+        clean(disk.os, false);
+        for (const moment of disk.moments()) {
+          for (let n = 0; n < CUTS; n++) {
+            const left = new ModelDisk(someCut(moment, random));
+            const where = `cut after a kill after change ${kill}, seed ${seed}`;
+            assertEquals(clean(left.os, false), "", where);
+            const stands = withoutTimes(tree(left.image, scenario));
+            assert(whole.includes(stands), `${where}, stands:\n${stands}`);
+          }
+        }
+      }
+    });
   }
 
   if (isWhole) {

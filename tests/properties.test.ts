@@ -74,7 +74,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 const steps = fc.array(
   fc.record<Step>({
     operation,
-    killed: fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined }),
+    killed: fc.option(fc.integer({ min: 1, max: 30 }), { nil: undefined }),
     cut: fc.option(fc.nat(), { nil: undefined }),
     cleans: fc.boolean(),
   }),

@@ -176,6 +176,7 @@ export class ModelDisk {
     const moved = this.#live.get(source.ino)!;
     if (moved.kind === "directory") this.#refuseWithin(target.dir, source.ino, to);
     if (target.ino !== undefined) {
+      if (this.#isWithin(source.dir, target.ino)) throw fault("ENOTEMPTY", to);
       if (target.ino === source.ino) return;
       const there = this.#live.get(target.ino)!;
       if (there.kind === "directory" && moved.kind !== "directory") throw fault("EISDIR", to);
@@ -199,9 +200,14 @@ export class ModelDisk {
   }
 
   #refuseWithin(dir: number, moved: number, path: string): void {
+    if (this.#isWithin(dir, moved)) throw fault("EINVAL", path);
+  }
+
+  #isWithin(dir: number, above: number): boolean {
     for (let ino = dir; ino !== ROOT; ino = this.#live.get(ino)!.parent) {
-      if (ino === moved) throw fault("EINVAL", path);
+      if (ino === above) return true;
     }
+    return false;
   }
 
   #removeTree(path: string): void {

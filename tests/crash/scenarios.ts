@@ -132,7 +132,7 @@ export const dirs: Scenario[] = [
       return persist(os, "/d/X", [["a", "mid"] as [string, string]].values(), syncSource, settings);
     },
   }),
-  dir("a directory of a long name is renamed twice, files synced one by one", { swap: "rename" }, {
+  dir("a directory with a long name is renamed twice", { swap: "rename" }, {
     before: { [`/d/${LONG}/a`]: "old" },
     ...ONE_BY_ONE,
   }, `/d/${LONG}`),
