@@ -29,6 +29,9 @@ const PATIENCE = 4;
 /** How a line in a lock file starts; a file of that name that starts otherwise is the user's. */
 const MARK = '{"untorn":1';
 
+/** How one ends whose first block a power cut has left as NULs. */
+const TAIL = /"pid":\d+(,"transaction":"[^"]*")?\}\n$/;
+
 /** No line is longer, in bytes: a name of 255 and a transaction. */
 const LINE = 4096;
 
@@ -154,7 +157,8 @@ function* readLines(os: Os, handle: Handle): Steps<Content | undefined> {
   // A power cut may leave a file its size, and NULs where a line was not written yet.
   const text = all.replaceAll("\0", "");
   const claims = text.startsWith(MARK) || text.startsWith(`\n${MARK}`);
-  if (!claims && (text !== "" || size >= LINE)) return undefined;
+  const isTorn = all.startsWith("\0") && TAIL.test(text);
+  if (!claims && !isTorn && (text !== "" || size >= LINE)) return undefined;
   const facts = text.split("\n").slice(0, -1).map(factsOf).findLast((line) => line !== undefined);
   return { ...facts, claims };
 }

@@ -53,6 +53,8 @@ function* rollForwardClaimed(os: Os, root: string, dir: string): Steps<Ending> {
     const record = inside(dir, RECORD);
     const text = new TextDecoder().decode(yield* readAll(os, record));
     const changes = fromText(text, (yield* os.lstat(inside(root, "."))).ino, record);
+    // Its process may have been killed before that: no change may be on the disk without the commit.
+    yield* syncDir(os, root);
     yield* applyAll(os, { root, dir, changes, sync: true }, true);
     for (const change of changes) {
       if (change.do === "swap") yield* archive(os, root, dir, change);

@@ -189,7 +189,10 @@ export class Sweep {
     const held = yield* acquireLock(os, dir, name, { wait: 0, signal: this.#settings.signal });
     let isClean = false;
     try {
-      return isClean = yield* this.#versions(dir, name, lock, paths);
+      isClean = yield* this.#versions(dir, name, lock, paths);
+      // What a power cut brings back must be claimed as well.
+      if (isClean && lock.claims) yield* syncDir(os, dir);
+      return isClean;
     } finally {
       // What stays is still claimed, if it was.
       if (isClean || !lock.claims) yield* releaseLock(os, held);

@@ -58,7 +58,7 @@ test("the last line that was written whole counts, also after a power cut", () =
     const { state, claims, target: found } = seenOn(diskWith(text));
     assertEquals([state, claims, found], ["free", true, target], text);
   }
-  for (const text of ["", "\0".repeat(50)]) {
+  for (const text of ["", "\0".repeat(50), "\0".repeat(512) + line("second", 2).slice(15)]) {
     const { state, claims, target } = seenOn(diskWith(text));
     assertEquals([state, claims, target], ["free", false, undefined]);
   }
@@ -66,7 +66,7 @@ test("the last line that was written whole counts, also after a power cut", () =
 
 test("a file of that name with other content is the user's, and stays", () => {
   const long = line("x", 1).repeat(2000);
-  for (const text of ["mine", `mine\n${line("x", 1)}`, "\0".repeat(4096), long]) {
+  for (const text of ["mine", `mine\n${line("x", 1)}`, "\0".repeat(4096), "\0mine\n", long]) {
     const disk = diskWith(text);
     assertEquals(seenOn(disk).state, "users");
     const take = (): unknown => runSync(acquireLock(disk.os, "/", "x", WAITING));
