@@ -92,8 +92,14 @@ test("parallel() runs steps in order where calls answer at once", async () => {
 
 test("parallel() interleaves up to its limit where calls answer later", async () => {
   const log: string[] = [];
+  // The first answers when the last has.
+  let first = (): void => {};
   const pause = lift((i: number) =>
-    new Promise<void>((done) => setTimeout(done, i === 0 ? 30 : 1))
+    new Promise<void>((done) => {
+      if (i === 0) first = done;
+      else setTimeout(done, 1);
+      if (i === 4) setTimeout(() => setTimeout(first, 1), 1);
+    })
   );
   const all = supply(log, 5, pause);
   await runAsync(parallel(() => supplied(all), 2));
