@@ -132,7 +132,10 @@ test(
     const file = join(dir, "file");
     const cases: [string[], RegExp][] = [
       [[], /Usage: untorn/],
-      [["wrote", file], /no command "wrote"/],
+      [["wrote", file], /no command "wrote"; did you mean write\?; see untorn --help/],
+      [["xyzzy", file], /no command "xyzzy"; see untorn --help/],
+      [["write", file, "--no-emty"], /'--no-emty'; did you mean --no-empty\?; see untorn write/],
+      [["write", file, "--zzz"], /'--zzz'; see untorn write --help/],
       [["--json"], /no command "--json"/],
       [["write"], /FILE is missing/],
       [["write", ""], /must not be empty/],
@@ -153,6 +156,19 @@ test(
     const { stdout } = await untorn(["write", file, "--mode", "9", "--json"], "x");
     assertMatch(JSON.parse(stdout).error.message, /octal/);
     assertEquals(readdirSync(dir), []);
+  }),
+);
+
+test(
+  "untorn write --no-empty keeps the file when nothing comes",
+  inTemp(async (dir) => {
+    const file = join(dir, "file");
+    writeFileSync(file, "old");
+    const { code, stderr } = await untorn(["write", file, "--no-empty"]);
+    assertEquals([code, readFileSync(file, "utf8")], [1, "old"]);
+    assertMatch(stderr, /nothing came \(--no-empty\); the old version is unchanged\n$/);
+    assertEquals((await untorn(["write", file, "--no-empty"], "new")).code, 0);
+    assertEquals([readFileSync(file, "utf8"), readdirSync(dir)], ["new", ["file"]]);
   }),
 );
 

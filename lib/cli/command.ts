@@ -9,6 +9,7 @@ import { OsError } from "../os/errno.ts";
 import { missingFlags, systemCalls } from "../os/mod.ts";
 import { runAsync } from "../steps.ts";
 import type { Host } from "./host.ts";
+import { nearest } from "./suggest.ts";
 
 /** A command of the command line. */
 export interface Command {
@@ -49,7 +50,10 @@ export const parseArgs: typeof utilParseArgs = (config) => {
     return utilParseArgs(config);
   } catch (error) {
     // Its first sentence says what is wrong; the others, how to end option parsing.
-    throw new UsageError((error as Error).message.split(/\.\s/)[0]);
+    const what = (error as Error).message.split(/\.\s/)[0]!;
+    const typed = /^Unknown option '--([^'=]+)/.exec(what)?.[1];
+    const meant = typed && nearest(typed, [...Object.keys(config?.options ?? {}), "help"]);
+    throw new UsageError(meant ? `${what}; did you mean --${meant}?` : what);
   }
 };
 

@@ -13,6 +13,7 @@ import { history, rollback } from "./history.ts";
 import { lock } from "./lock.ts";
 import { persist } from "./persist.ts";
 import { remove } from "./remove.ts";
+import { nearest } from "./suggest.ts";
 import { VERSION } from "./version.ts";
 import { write } from "./write.ts";
 
@@ -66,7 +67,9 @@ async function run(host: Host, signal: AbortSignal): Promise<number> {
   }
   const command = COMMANDS.find((command) => command.name === name);
   if (command === undefined) {
-    await host.print("stderr", `untorn: there is no command "${name}"; see untorn --help\n`);
+    const meant = nearest(name, COMMANDS.map(({ name }) => name));
+    const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
+    await host.print("stderr", `untorn: there is no command "${name}"${hint}; see untorn --help\n`);
     return 2;
   }
   const end = args.indexOf("--");

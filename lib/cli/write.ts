@@ -33,6 +33,7 @@ Options:
   --mode MODE           permission bits, in octal, exactly (default: those of
                         FILE; for a new one what the umask leaves of 666)
   --no-overwrite        fail if FILE exists, also if it appears meanwhile
+  --no-empty            fail if nothing comes: a producer that failed early
   --if-changed          leave FILE and its time alone if the bytes are the same
   --durability LEVEL    full: the new version survives a power cut (default)
                         file: after a power cut, the old or the new, whole
@@ -54,6 +55,7 @@ const OPTIONS = {
   "mode": { type: "string" },
   "no-overwrite": { type: "boolean" },
   "if-changed": { type: "boolean" },
+  "no-empty": { type: "boolean" },
   "durability": { type: "string" },
   "no-follow-symlink": { type: "boolean" },
   "no-create-parents": { type: "boolean" },
@@ -81,7 +83,7 @@ async function runWrite(args: string[], context: Context): Promise<number> {
     await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
   }
   const dryRun = values["dry-run"] === true;
-  const source = asyncSource(input(host));
+  const source = asyncSource(input(host, values["no-empty"] !== true));
   const result = await runAsync(writeFile(systemCalls().async, target, source, settings, dryRun));
   if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
   else if (values.verbose) {
@@ -101,7 +103,12 @@ const GRACE = 20;
  * Standard input. Ctrl-C ends all of a pipe: the producer's end may be seen here before the signal is,
  * and must not make a version of what came until then. So the signal gets a moment to arrive.
  */
-async function* input(host: Host): AsyncGenerator<Uint8Array> {
-  yield* host.stdin();
+async function* input(host: Host, mayBeEmpty: boolean): AsyncGenerator<Uint8Array> {
+  let isEmpty = true;
+  for await (const bytes of host.stdin()) {
+    isEmpty &&= bytes.length === 0;
+    yield bytes;
+  }
   await new Promise((resolve) => setTimeout(resolve, GRACE));
+  if (isEmpty && !mayBeEmpty) throw new Error("nothing came (--no-empty)");
 }
