@@ -172,6 +172,58 @@ test(
   }),
 );
 
+const hasShell = { skip: process.platform === "win32" ? "it takes a shell" : false };
+
+test(
+  "untorn write FILE -- COMMAND writes what a command prints that ends with 0",
+  hasShell,
+  inTemp(async (dir) => {
+    const file = join(dir, "file");
+    writeFileSync(file, "old");
+    const by = (script: string, input = ""): Promise<Ended> =>
+      untorn(["write", file, "--", "sh", "-c", script, file], input);
+    for (
+      const [script, message] of [
+        ["echo half; exit 3", "sh ended with exit code 3"],
+        ["echo half; kill -9 $$", "sh ended with exit code 137"],
+      ] as const
+    ) {
+      const { code, stdout, stderr } = await by(script);
+      assertEquals([code, stdout, readFileSync(file, "utf8")], [1, "", "old"], script);
+      assert(stderr.includes(`${message}; the old version is unchanged`), stderr);
+    }
+    const missing = await untorn(["write", file, "--", join(dir, "missing")]);
+    assertEquals(missing.code, 1);
+    assertMatch(missing.stderr, /ENOENT|entity not found|No such/);
+
+    assertEquals((await by('cat "$0" -; echo end', " and new ")).code, 0);
+    assertEquals(readFileSync(file, "utf8"), "old and new end\n");
+    assertEquals((await by("head -c 3000000 /dev/zero")).code, 0);
+    assertEquals(statSync(file).size, 3_000_000);
+    assertEquals((await untorn(["write", file, "--"])).code, 2);
+    assertEquals(readdirSync(dir), ["file"]);
+  }),
+);
+
+test(
+  "SIGTERM ends untorn write and its command, and nothing is left",
+  hasShell,
+  inTemp(async (dir) => {
+    const file = join(dir, "file");
+    const script = 'echo begun; echo $$ > "$0"; exec sleep 60';
+    const args = ["write", file, "--", "sh", "-c", script, join(dir, "pid")];
+    const { child, ended } = start(programCommand("cli.ts", args));
+    await until(() => existsSync(join(dir, "pid")) && hidden(dir).length > 0);
+    child.kill("SIGTERM");
+    assertEquals((await ended).signal, "SIGTERM");
+    const pid = Number(readFileSync(join(dir, "pid"), "utf8"));
+    await until(() =>
+      !existsSync(`/proc/${pid}/cmdline`) || readFileSync(`/proc/${pid}/cmdline`, "utf8") === ""
+    );
+    assertEquals(readdirSync(dir), ["pid"]);
+  }),
+);
+
 test(
   "a failure exits with 1 and tells its facts as JSON",
   inTemp(async (dir) => {

@@ -29,6 +29,11 @@ export interface Host {
     signal: AbortSignal,
     outputTaken: boolean,
   ): Promise<number>;
+  /**
+   * Runs a command and hands on its standard output; fails at its end unless it exits with 0. An abort, or
+   * who reads no further, ends it by SIGTERM.
+   */
+  output(command: string[], signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** The user's home directory, if that may be known. */
   home(): string | undefined;
   /** The runtime's flags that running a command still needs. */
@@ -67,6 +72,28 @@ function denoHost(): Host {
       if (outputTaken) await child.stdout.pipeTo(Deno.stderr.writable, { preventClose: true });
       return (await child.status).code;
     },
+    output: async function* ([name, ...args], signal) {
+      const options = {
+        args,
+        signal,
+        stdin: "inherit",
+        stdout: "piped",
+        stderr: "inherit",
+      } as const;
+      const child = new Deno.Command(name!, options).spawn();
+      let ended = false;
+      try {
+        yield* child.stdout;
+        const { code } = await child.status;
+        ended = true;
+        if (code !== 0) throw new Error(endedWith(name!, code));
+      } finally {
+        if (!ended) {
+          child.kill("SIGTERM");
+          await child.status;
+        }
+      }
+    },
     home: () => {
       const variable = "HOME";
       const { state } = Deno.permissions.querySync({ name: "env", variable });
@@ -100,7 +127,6 @@ function nodeHost(): Host {
     unlisten: (signal, listener) => process.off(signal, listener),
     run: ([name, ...args], env, signal, outputTaken) => {
       const { spawn } = process.getBuiltinModule("node:child_process");
-      const { signals } = process.getBuiltinModule("node:os").constants;
       return new Promise((resolve, reject) => {
         const child = spawn(name!, args, {
           env: { ...process.env, ...env },
@@ -111,15 +137,50 @@ function nodeHost(): Host {
         child.on("error", reject);
         child.on("close", (code, by) => {
           signal.removeEventListener("abort", end);
-          resolve(code ?? 128 + (by === null ? 0 : signals[by]));
+          resolve(codeOf(code, by));
         });
       });
+    },
+    output: async function* ([name, ...args], signal) {
+      const { spawn } = process.getBuiltinModule("node:child_process");
+      const child = spawn(name!, args, { stdio: ["inherit", "pipe", "inherit"] });
+      const end = (): void => void child.kill("SIGTERM");
+      const closed = new Promise<number>((resolve, reject) => {
+        child.on("error", reject);
+        child.on("close", (code, by) => resolve(codeOf(code, by)));
+      });
+      // What it fails with is thrown when it is waited for.
+      closed.catch(() => {});
+      signal.addEventListener("abort", end, { once: true });
+      let ended = false;
+      try {
+        // Bun ends the output of what it could not start before it tells why.
+        await Promise.race([closed, new Promise((resolve) => child.once("spawn", resolve))]);
+        yield* child.stdout;
+        const code = await closed;
+        ended = true;
+        if (code !== 0) throw new Error(endedWith(name!, code));
+      } finally {
+        signal.removeEventListener("abort", end);
+        if (!ended) end();
+      }
     },
     home: () => process.getBuiltinModule("node:os").homedir(),
     missingRunFlags: () => [],
     raise: (signal) => process.kill(process.pid, signal),
     exit: (code) => process.exit(code),
   };
+}
+
+/** The exit code of a program, or what a shell would make of the signal that ended it. */
+function codeOf(code: number | null, by: NodeJS.Signals | null): number {
+  const { signals } = process.getBuiltinModule("node:os").constants;
+  return code ?? 128 + (by === null ? 0 : signals[by]);
+}
+
+/** What is wrong with a command that did not exit with 0. */
+export function endedWith(command: string, code: number): string {
+  return `${command} ended with exit code ${code}`;
 }
 
 /** Windows knows only what Ctrl-C sends. */

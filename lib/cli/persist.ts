@@ -25,6 +25,7 @@ import {
   UsageError,
   wholeNumber,
 } from "./command.ts";
+import { endedWith } from "./host.ts";
 import { refuseOverlap } from "./overlap.ts";
 
 /** The command. */
@@ -144,7 +145,7 @@ async function build(
   const path = resolve(stage);
   const words = command.map((word) => word.replaceAll("{}", path));
   const code = await host.run(words, { UNTORN_STAGE: path }, signal, json);
-  if (code !== 0) throw new Error(`${command[0]} ended with exit code ${code}`);
+  if (code !== 0) throw new Error(endedWith(command[0]!, code));
 }
 
 async function tell(

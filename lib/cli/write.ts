@@ -16,6 +16,7 @@ import {
   onlyArgument,
   parseArgs,
   requirePermission,
+  splitCommand,
 } from "./command.ts";
 import type { Host } from "./host.ts";
 
@@ -24,10 +25,12 @@ export const write: Command = {
   name: "write",
   summary: "standard input becomes FILE, whole or not at all",
   help: `Usage: untorn write FILE [OPTIONS]
+       untorn write FILE [OPTIONS] -- COMMAND [ARGUMENTS]
 
 Replaces or creates FILE with what comes from standard input. FILE is untouched
 until the input has ended, so the same pipe may read it. A pipe can't tell that
-its producer failed: what came until then becomes FILE.
+its producer failed: what came until then becomes FILE. So give the producer
+as COMMAND: its output becomes FILE only if it exits with 0.
 
 Options:
   --mode MODE           permission bits, in octal, exactly (default: those of
@@ -46,6 +49,7 @@ ${COMMON_HELP}
 
 Example:
   jq '.port = 8080' config.json | untorn write config.json --mode 600
+  untorn write config.json -- jq '.port = 8080' config.json
 `,
   run: runWrite,
 };
@@ -64,7 +68,12 @@ const OPTIONS = {
 
 async function runWrite(args: string[], context: Context): Promise<number> {
   const { host, signal } = context;
-  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+  const { own, command } = splitCommand(args);
+  const { values, positionals } = parseArgs({
+    args: own,
+    options: OPTIONS,
+    allowPositionals: true,
+  });
   const file = onlyArgument("FILE", positionals);
   const target = asUsage(() => toPath(file));
   const settings = asUsage(() =>
@@ -78,12 +87,14 @@ async function runWrite(args: string[], context: Context): Promise<number> {
       signal,
     })
   );
-  requirePermission("write", target, context);
-  if (host.isTerminal("stdin") && values.quiet !== true) {
+  requirePermission("write", target, context, { run: command?.[0] });
+  if (command === undefined && host.isTerminal("stdin") && values.quiet !== true) {
     await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
   }
   const dryRun = values["dry-run"] === true;
-  const source = asyncSource(input(host, values["no-empty"] !== true));
+  const bytes = (): AsyncIterable<Uint8Array> =>
+    command === undefined ? input(host) : host.output(command, signal);
+  const source = asyncSource(values["no-empty"] === true ? notEmpty(bytes()) : bytes());
   const result = await runAsync(writeFile(systemCalls().async, target, source, settings, dryRun));
   if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
   else if (values.verbose) {
@@ -103,12 +114,16 @@ const GRACE = 20;
  * Standard input. Ctrl-C ends all of a pipe: the producer's end may be seen here before the signal is,
  * and must not make a version of what came until then. So the signal gets a moment to arrive.
  */
-async function* input(host: Host, mayBeEmpty: boolean): AsyncGenerator<Uint8Array> {
-  let isEmpty = true;
-  for await (const bytes of host.stdin()) {
-    isEmpty &&= bytes.length === 0;
-    yield bytes;
-  }
+async function* input(host: Host): AsyncGenerator<Uint8Array> {
+  yield* host.stdin();
   await new Promise((resolve) => setTimeout(resolve, GRACE));
-  if (isEmpty && !mayBeEmpty) throw new Error("nothing came (--no-empty)");
+}
+
+async function* notEmpty(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let isEmpty = true;
+  for await (const bytes of source) {
+    isEmpty &&= bytes.length === 0;
+    yield* [bytes];
+  }
+  if (isEmpty) throw new Error("nothing came (--no-empty)");
 }
