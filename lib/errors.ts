@@ -226,11 +226,14 @@ function permission(
   const dir = error.call === "openDir" || error.call === "mkdir"
     ? error.path ?? "."
     : dirname(error.path ?? ".");
-  const flags = missingFlags(dir);
+  // Deno makes symbolic links only for those who may read and write anywhere.
+  const isLink = error.call === "symlink";
+  const flags = missingFlags(isLink ? undefined : dir);
   const what = `permission for ${JSON.stringify(error.path ?? dir)} was refused`;
   if (flags.length === 0) {
     return { what, advice: `the runtime says: ${text(error.cause)}` };
   }
+  if (isLink) return { what, advice: `run again with ${flags.join(" ")} (to make a link)` };
   const why = error.call === "openDir"
     ? "the directory is synced, so that what is created in it survives a power cut"
     : `a temporary sibling is created beside ${target}`;

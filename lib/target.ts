@@ -20,6 +20,8 @@ export interface Target {
   name: string;
   /** What is there now; for a file to be written, only a file. */
   stat: Stat | undefined;
+  /** What was looked at on the way: the links, and where their letters seem to lead. */
+  via: string[];
 }
 
 /** As many as Linux follows: MAXSYMLINKS, include/linux/namei.h. */
@@ -40,15 +42,31 @@ export function* findTarget(os: Os, given: string, settings: FileSettings): Step
   return { ...found, stat: stat?.kind === "file" ? stat : undefined };
 }
 
-/** Finds what is at a path, or where the links there lead. */
-export function* locate(os: Os, given: string, followSymlink: boolean): Steps<Target> {
+/** Finds what is at a path, or where the links there lead, and refuses these unless they are permitted. */
+export function* locate(
+  os: Os,
+  given: string,
+  followSymlink: boolean,
+  kinds: readonly ("read" | "write")[] = ["read", "write"],
+): Steps<Target> {
   let path = given;
+  const via: string[] = [];
   for (let links = 0;; links++) {
     const { dir, name } = split(path);
     const stat = yield* look(os, path);
-    if (stat?.kind !== "symlink" || !followSymlink) return { path, dir, name, stat };
+    if (stat?.kind !== "symlink" || !followSymlink) {
+      if (links > 0) refuseUnpermitted(given, path, kinds, kinds);
+      return { path, dir, name, stat, via };
+    }
     if (links === MOST_LINKS) throw new OsError("ELOOP", "lstat", path);
-    path = yield* follow(os, given, path, dir);
+    via.push(path);
+    const letters = yield* follow(os, path, dir);
+    refuseUnpermitted(given, letters.path, ["read"], kinds);
+    path = letters.path;
+    if (!letters.climbs) continue;
+    via.push(path);
+    path = yield* resolve(os, dir, letters.text);
+    refuseUnpermitted(given, path, ["read"], kinds);
   }
 }
 
@@ -62,17 +80,17 @@ export function* look(os: Os, path: string): Steps<Stat | undefined> {
   }
 }
 
-/** Where a link leads. What `..` means after another link, only the system can tell. */
-function* follow(os: Os, given: string, link: string, dir: string): Steps<string> {
+/** Where a link's letters lead. What `..` means after another link, only the system can tell. */
+function* follow(
+  os: Os,
+  link: string,
+  dir: string,
+): Steps<{ path: string; text: string; climbs: boolean }> {
   const text = yield* os.readlink(link);
-  const [letters, climbs] = isAbsolute(text)
-    ? [text, false]
-    : [inside(dir, text), text.split(/[/\\]/).includes("..")];
-  refuseUnpermitted(given, climbs ? join(letters) : letters);
-  if (!climbs) return letters;
-  const path = yield* resolve(os, dir, text);
-  refuseUnpermitted(given, path);
-  return path;
+  if (isAbsolute(text)) return { path: text, text, climbs: false };
+  const climbs = text.split(/[/\\]/).includes("..");
+  const path = inside(dir, text);
+  return { path: climbs ? join(path) : path, text, climbs };
 }
 
 function* resolve(os: Os, dir: string, text: string): Steps<string> {
@@ -86,9 +104,15 @@ function* resolve(os: Os, dir: string, text: string): Steps<string> {
 }
 
 /** A link must not make a runtime ask for permissions that nobody thought of. */
-function refuseUnpermitted(given: string, path: string): void {
-  const flags = missingFlags(dirname(path));
-  if (flags.length === 0) return;
+function refuseUnpermitted(
+  given: string,
+  path: string,
+  needed: readonly ("read" | "write")[],
+  told: readonly ("read" | "write")[],
+): void {
+  const dir = dirname(path);
+  if (missingFlags(dir, needed).length === 0) return;
+  const flags = missingFlags(dir, told);
   const why = `it is a link to ${JSON.stringify(path)}, for which permission was not given`;
   const advice = `run again with ${flags.join(" ")}`;
   throw new Refusal("ERR_PERMISSION", given, `${why}; ${advice}`);

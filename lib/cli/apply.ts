@@ -1,6 +1,6 @@
 /** `untorn apply`: a transaction from a plan. */
 
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { copyTree } from "../copy_tree.ts";
 import { asyncSource, syncSource, unlessAborted } from "../content.ts";
 import { partSettings, type TransactionSettings, transactionSettings } from "../dir_options.ts";
@@ -15,24 +15,23 @@ import type { TransactionResult } from "../transaction_result.ts";
 import { TransactionStage } from "../transaction_stage.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
   type Context,
-  inWords,
   onlyArgument,
   parseArgs,
-  requirePermission,
   seconds,
   UsageError,
 } from "./command.ts";
-import { refuseOverlap } from "./overlap.ts";
+import { demandSource } from "./source.ts";
+import { inWords, type Permits } from "./permits.ts";
 import { parsePlan, type Step } from "./plan.ts";
 
 /** The command. */
 export const apply: Command = {
   name: "apply",
-  summary: "several changes below one directory, all or none, from a plan",
   help: `Usage: untorn apply PLAN.json [OPTIONS]
 
 Makes the changes that a plan lists, all or none, crashes included. A plan of -
@@ -61,7 +60,7 @@ ${COMMON_HELP}
 Example:
   untorn apply release.json
 `,
-  run: runApply,
+  prepare: prepareApply,
 };
 
 const OPTIONS = {
@@ -75,7 +74,7 @@ const OPTIONS = {
 /** So much of a file that is copied is in memory, in bytes. */
 const BLOCK = 1024 * 1024;
 
-async function runApply(args: string[], context: Context): Promise<number> {
+async function prepareApply(args: string[], context: Context): Promise<Call> {
   const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
   const file = onlyArgument("PLAN.json", positionals);
   const settings = asUsage(() =>
@@ -90,36 +89,34 @@ async function runApply(args: string[], context: Context): Promise<number> {
   const base = file === "-" ? "." : dirname(file);
   const from = (path: string): string => isAbsolute(path) ? path : join(base, path);
   const root = from(given);
-  const why = `what is staged, and the lock, are in ${root} and beside it`;
-  requirePermission("change", root, context, { why });
+  await demandAll(root, steps, from, settings, context.permits);
 
-  const os = systemCalls().async;
-  const stage = new TransactionStage(os, root, settings);
-  const staging = new Staging<TransactionResult>(root, stage);
-  await runAsync(staging.attempt(stage.open()));
-  for (const [index, step] of steps.entries()) {
-    try {
-      await check(step, root, from, context);
-      await runAsync(staging.attempt(stageStep(os, stage, step, from, settings)));
-    } catch (error) {
-      // What the plan itself has wrong: a path outside, or one that is named twice.
-      const isUsage = error instanceof TypeError || error instanceof UsageError;
-      const told = isUsage ? new UsageError(`steps[${index}]: ${error.message}`) : error;
-      if (staging.isOpen) await runAsync(staging.failed(told));
-      throw told;
+  return async () => {
+    const os = systemCalls().async;
+    const stage = new TransactionStage(os, root, settings);
+    const staging = new Staging<TransactionResult>(root, stage);
+    await runAsync(staging.attempt(stage.open()));
+    for (const [index, step] of steps.entries()) {
+      try {
+        await runAsync(staging.attempt(stageStep(os, stage, step, from, settings)));
+      } catch (error) {
+        const told = ofStep(index, error);
+        if (staging.isOpen) await runAsync(staging.failed(told));
+        throw told;
+      }
     }
-  }
-  if (values["dry-run"]) {
-    await runAsync(staging.discard());
-    if (values.json) await context.host.print("stdout", JSON.stringify({ path: root }) + "\n");
-    else if (values.verbose) {
-      const what = `would make ${steps.length} changes in ${JSON.stringify(root)}`;
-      await context.host.print("stderr", `untorn: ${what}\n`);
+    if (values["dry-run"]) {
+      await runAsync(staging.discard());
+      if (values.json) await context.host.print("stdout", JSON.stringify({ path: root }) + "\n");
+      else if (values.verbose) {
+        const what = `would make ${steps.length} changes in ${JSON.stringify(root)}`;
+        await context.host.print("stderr", `untorn: ${what}\n`);
+      }
+      return 0;
     }
+    await tell(await runAsync(staging.commit()), context, values);
     return 0;
-  }
-  await tell(await runAsync(staging.commit()), context, values);
-  return 0;
+  };
 }
 
 async function tell(
@@ -151,7 +148,8 @@ async function readPlan(file: string, context: Context): Promise<string> {
       text += decoder.decode(next.value, { stream: true });
     }
   }
-  requirePermission("read", file, context, { dir: file, kinds: ["read"], why: "to read the plan" });
+  const asking = { operation: "read", path: file, why: "to read the plan" };
+  context.permits.demand(asking, [{ kind: "read", of: resolve(file) }]);
   try {
     return decoder.decode(await runAsync(readAll(systemCalls().async, file)));
   } catch (error) {
@@ -159,18 +157,45 @@ async function readPlan(file: string, context: Context): Promise<string> {
   }
 }
 
-/** Refuses a source that may not be read, or is what it replaces. */
-async function check(
-  step: Step,
+/** Demands what is needed to change what is below the root, and refuses sources that can't be copied. */
+async function demandAll(
   root: string,
+  steps: readonly Step[],
   from: (path: string) => string,
-  context: Context,
+  { lock }: TransactionSettings,
+  permits: Permits,
 ): Promise<void> {
-  if (!("from" in step)) return;
-  const source = from(step.from);
-  const why = "to read what is copied";
-  requirePermission("read", source, context, { dir: source, kinds: ["read"], why });
-  if ("persist" in step) await refuseOverlap(source, inside(root, step.persist));
+  const operation = "change";
+  const os = systemCalls().async;
+  const given = resolve(root);
+  const why = `what is staged, and the lock, are in ${root} and beside it`;
+  permits.demand({ operation, path: root, why }, [{ kind: "read", of: given }]);
+  let real;
+  try {
+    real = await runAsync(os.realpath(given));
+  } catch (error) {
+    throw inWords(operation, root, error);
+  }
+  const of = lock ? dirname(real) : real;
+  permits.demand({ operation, path: root, why }, [{ kind: "read", of }, { kind: "write", of }]);
+  for (const [index, step] of steps.entries()) {
+    if (!("from" in step)) continue;
+    const source = from(step.from);
+    const asking = { operation: "read", path: source, why: "to read what is copied" };
+    try {
+      if ("persist" in step) {
+        await demandSource(permits, asking, source, inside(real, step.persist));
+      } else permits.demand(asking, [{ kind: "read", of: resolve(source) }]);
+    } catch (error) {
+      throw ofStep(index, error);
+    }
+  }
+}
+
+/** What the plan itself has wrong (a path outside, or one that is named twice) is told with its step. */
+function ofStep(index: number, error: unknown): unknown {
+  const isUsage = error instanceof TypeError || error instanceof UsageError;
+  return isUsage ? new UsageError(`steps[${index}]: ${error.message}`) : error;
 }
 
 function* stageStep(

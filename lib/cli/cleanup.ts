@@ -1,5 +1,6 @@
 /** `untorn cleanup` and `untorn status`: what crashes left is finished or undone, or only shown. */
 
+import { resolve } from "node:path";
 import { cleanUp } from "../cleanup.ts";
 import { type CleanupSettings, cleanupSettings } from "../cleanup_options.ts";
 import { systemCalls } from "../os/mod.ts";
@@ -8,6 +9,7 @@ import { runAsync } from "../steps.ts";
 import type { CleanupReport } from "../cleanup_report.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
@@ -15,7 +17,6 @@ import {
   onlyArgument,
   parseArgs,
   refuseWholeHome,
-  requirePermission,
   seconds,
 } from "./command.ts";
 import type { Host } from "./host.ts";
@@ -30,7 +31,6 @@ const OPTIONS_HELP = `  -r, --recursive       in directories below ROOT as well
 /** The command that acts. */
 export const cleanup: Command = {
   name: "cleanup",
-  summary: "what crashes left below a directory is finished or undone",
   help: `Usage: untorn cleanup ROOT [OPTIONS]
 
 Rolls interrupted swaps back, and removes what was never put in place. It goes
@@ -46,13 +46,12 @@ ${COMMON_HELP}
 Example:
   untorn cleanup --recursive /var/lib/app
 `,
-  run: (args, context) => runCleanup(true, args, context),
+  prepare: (args, context) => prepareCleanup(true, args, context),
 };
 
 /** The command that only looks. */
 export const status: Command = {
   name: "status",
-  summary: "what a cleanup would do, without touching anything",
   help: `Usage: untorn status ROOT [OPTIONS]
 
 Shows what "untorn cleanup" would do with the same options, and why.
@@ -63,7 +62,7 @@ ${OPTIONS_HELP}${COMMON_HELP}
 Example:
   untorn status --recursive /var/lib/app
 `,
-  run: (args, context) => runCleanup(false, args, context),
+  prepare: (args, context) => prepareCleanup(false, args, context),
 };
 
 const OPTIONS = {
@@ -81,13 +80,13 @@ const ACTING = {
   "dry-run": { type: "boolean" },
 } as const;
 
-async function runCleanup(acts: boolean, args: string[], context: Context): Promise<number> {
+function prepareCleanup(acts: boolean, args: string[], context: Context): Call {
   const { values, positionals } = parseArgs({
     args,
     options: (acts ? ACTING : OPTIONS) as typeof ACTING,
     allowPositionals: true,
   });
-  const { host, signal } = context;
+  const { host, signal, permits } = context;
   const root = onlyArgument("ROOT", positionals);
   const path = asUsage(() => toPath(root));
   const settings: CleanupSettings = asUsage(() =>
@@ -102,16 +101,20 @@ async function runCleanup(acts: boolean, args: string[], context: Context): Prom
   );
   const touches = acts && values["dry-run"] !== true;
   const operation = acts ? "clean up" : "inspect";
-  requirePermission(operation, path, context, {
-    dir: path,
-    kinds: touches ? ["read", "write"] : ["read"],
-    why: touches ? "it is listed, and leftovers in it are removed" : "it is listed",
-  });
-  if (touches && values.force !== true) await refuseWholeHome(path, host);
-  const report = await runAsync(cleanUp(systemCalls().async, path, settings, touches));
-  if (values.json) await host.print("stdout", JSON.stringify({ path: root, ...report }) + "\n");
-  else await show(report, root, host, values.quiet === true);
-  return report.failed.length > 0 ? 1 : 0;
+  const why = touches ? "it is listed, and leftovers in it are removed" : "it is listed";
+  const of = resolve(path);
+  permits.demand({ operation, path, why }, [
+    { kind: "read", of },
+    ...touches ? [{ kind: "write", of } as const] : [],
+  ]);
+
+  return async () => {
+    if (touches && values.force !== true) await refuseWholeHome(path, host);
+    const report = await runAsync(cleanUp(systemCalls().async, path, settings, touches));
+    if (values.json) await host.print("stdout", JSON.stringify({ path: root, ...report }) + "\n");
+    else await show(report, root, host, values.quiet === true);
+    return report.failed.length > 0 ? 1 : 0;
+  };
 }
 
 /** A table on a terminal; elsewhere the same with tabs. */

@@ -2,34 +2,43 @@
  * What a command is, and what all of them share.
  */
 
-import { dirname, parse } from "node:path";
+import { parse, resolve } from "node:path";
 import { parseArgs as utilParseArgs } from "node:util";
-import { describe, Refusal } from "../errors.ts";
 import { OsError } from "../os/errno.ts";
 import { missingFlags, systemCalls } from "../os/mod.ts";
 import { runAsync } from "../steps.ts";
 import type { Host } from "./host.ts";
+import type { Permits } from "./permits.ts";
 import { nearest } from "./suggest.ts";
 
 /** A command of the command line. */
 export interface Command {
   name: string;
-  summary: string;
-  /** The whole help, with an example, at most 80 columns wide. */
+  /** The whole help, with an example, at most 80 columns wide; completions are made of its options. */
   help: string;
-  /** Returns the exit code. */
-  run(args: string[], context: Context): Promise<number>;
+  /**
+   * Reads the arguments and demands what they need permission for. Returns what does the work, and in
+   * turn the exit code; until that is called, nothing is touched.
+   */
+  prepare(args: string[], context: Context): Call | Promise<Call>;
 }
+
+/** A command with its arguments. */
+export type Call = () => Promise<number>;
 
 /** What a command runs in. */
 export interface Context {
   host: Host;
   /** Aborted when the process is asked to end. */
   signal: AbortSignal;
+  permits: Permits;
 }
 
 /** A mistake in the command line. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  /** The command that it was made for, if not the one that was called. */
+  command?: string;
+}
 
 /** Options that every command has; `--help` is answered before a command runs. */
 export const COMMON = {
@@ -67,44 +76,6 @@ export function asUsage<T>(check: () => T): T {
     }
     throw error;
   }
-}
-
-/** What a command needs permission for; by default, to read and write beside its path. */
-export interface Need {
-  dir?: string;
-  kinds?: readonly ("read" | "write")[];
-  why?: string;
-  /** A program to run. */
-  run?: string | undefined;
-}
-
-/** Refuses, rather than let the runtime ask in the middle of a pipe. */
-export function requirePermission(
-  operation: string,
-  path: string,
-  { host }: Context,
-  { dir = dirname(path), kinds, why = `a temporary sibling is created beside ${path}`, run }: Need =
-    {},
-): void {
-  const flags = missingFlags(dir, kinds);
-  const toRun = run === undefined ? [] : host.missingRunFlags(run);
-  if (flags.length + toRun.length === 0) return;
-  if (flags.length === 0) why = `to run ${run}`;
-  const what = `permission was not given; run again with ${
-    [...flags, ...toRun].join(" ")
-  } (${why})`;
-  throw inWords(operation, path, new Refusal("ERR_PERMISSION", path, what));
-}
-
-/** An error in the words that the library would use; nothing has been changed. */
-export function inWords(operation: string, path: string, error: unknown): unknown {
-  return describe(error, {
-    operation,
-    target: path,
-    outcome: "unchanged",
-    existed: false,
-    path,
-  });
 }
 
 /** Splits at `--`: a command's own arguments, and those of the command that it is to run. */
@@ -147,7 +118,7 @@ export async function refuseWholeHome(path: string, host: Host): Promise<void> {
   const real = async (path: string): Promise<string> => {
     if (missingFlags(path, ["read"]).length > 0) return path;
     try {
-      return await runAsync(os.realpath(path));
+      return await runAsync(os.realpath(resolve(path)));
     } catch (error) {
       // What is missing or can't be entered is told by the operation itself.
       if (error instanceof OsError) return path;

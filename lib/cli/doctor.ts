@@ -1,11 +1,13 @@
 /** `untorn doctor`: what a file system allows, what that means for Untorn, and a self-test on it. */
 
+import { resolve } from "node:path";
 import type { Capabilities } from "../capabilities.ts";
-import { systemCalls } from "../os/mod.ts";
+import { libraryPath, systemCalls } from "../os/mod.ts";
 import { toPath } from "../paths.ts";
 import { runAsync } from "../steps.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
@@ -18,7 +20,6 @@ import type { TestResult } from "./self_test.ts";
 /** The command. */
 export const doctor: Command = {
   name: "doctor",
-  summary: "what a file system allows, and a self-test on it",
   help: `Usage: untorn doctor DIR [OPTIONS]
 
 Tries what the file system of DIR and the permissions of this process allow,
@@ -41,7 +42,7 @@ skipped, and reason) and ok. With --quiet: only the tests that failed.
 Example:
   untorn doctor /var/lib/app
 `,
-  run: runDoctor,
+  prepare: prepareDoctor,
 };
 
 /** What is shown: its name, and what it means where it is there, is not, or can't be told. */
@@ -98,40 +99,48 @@ const MEANINGS: [
   ],
 ];
 
-async function runDoctor(args: string[], { host, signal }: Context): Promise<number> {
+function prepareDoctor(args: string[], { host, signal, permits }: Context): Call {
   const { values, positionals } = parseArgs({ args, options: COMMON, allowPositionals: true });
   const dir = onlyArgument("DIR", positionals);
   const path = asUsage(() => toPath(dir));
-  // Loaded here, so that the other commands start without it.
-  const { findCapabilities, withAnyScratch } = await import("../capabilities.ts");
-  const { selfTest } = await import("./self_test.ts");
-  const print = async (text: string): Promise<void> => {
-    if (!values.json && !values.quiet) await host.print("stdout", text);
-  };
-  const tell = async ({ name, result, reason }: TestResult): Promise<void> => {
-    if (values.json || values.quiet && result !== "failed") return;
-    const why = reason === undefined ? "" : `: ${reason}`;
-    await host.print("stdout", row(result, 9, name + why));
-  };
+  const asking = { operation: "examine", path, why: "a scratch directory is made in it" };
+  const of = resolve(path);
+  permits.demand(asking, [{ kind: "read", of }, { kind: "write", of }]);
+  permits.hint({ kind: "ffi", of: libraryPath() }, "to try what takes a call of the C library");
+  permits.hint({ kind: "sys", of: "statfs" }, "to tell which file system it is");
 
-  const os = systemCalls();
-  const can = await runAsync(findCapabilities(os.async, path));
-  signal.throwIfAborted();
-  await print(table(can));
-  const selfTests = await runAsync(
-    withAnyScratch(os.async, path, (scratch) => selfTest(os, scratch, can, signal, tell)),
-  );
-  const failed = selfTests.filter(({ result }) => result === "failed").length;
-  const ok = failed === 0;
-  if (values.json) {
-    const report = { ...can, path: dir, selfTest: selfTests, ok };
-    const orNull = (_key: string, value: unknown): unknown => value === undefined ? null : value;
-    await host.print("stdout", JSON.stringify(report, orNull) + "\n");
-  }
-  await print(
-    ok ? "\nAll is as promised.\n" : `\n${failed} of ${selfTests.length} tests failed.\n`,
-  );
-  return ok ? 0 : 1;
+  return async () => {
+    // Loaded here, so that the other commands start without it.
+    const { findCapabilities, withAnyScratch } = await import("../capabilities.ts");
+    const { selfTest } = await import("./self_test.ts");
+    const print = async (text: string): Promise<void> => {
+      if (!values.json && !values.quiet) await host.print("stdout", text);
+    };
+    const tell = async ({ name, result, reason }: TestResult): Promise<void> => {
+      if (values.json || values.quiet && result !== "failed") return;
+      const why = reason === undefined ? "" : `: ${reason}`;
+      await host.print("stdout", row(result, 9, name + why));
+    };
+
+    const os = systemCalls();
+    const can = await runAsync(findCapabilities(os.async, path));
+    signal.throwIfAborted();
+    await print(table(can));
+    const selfTests = await runAsync(
+      withAnyScratch(os.async, path, (scratch) => selfTest(os, scratch, can, signal, tell)),
+    );
+    const failed = selfTests.filter(({ result }) => result === "failed").length;
+    const ok = failed === 0;
+    if (values.json) {
+      const report = { ...can, path: dir, selfTest: selfTests, ok };
+      const orNull = (_key: string, value: unknown): unknown => value === undefined ? null : value;
+      await host.print("stdout", JSON.stringify(report, orNull) + "\n");
+    }
+    await print(
+      ok ? "\nAll is as promised.\n" : `\n${failed} of ${selfTests.length} tests failed.\n`,
+    );
+    return ok ? 0 : 1;
+  };
 }
 
 function table(can: Capabilities): string {

@@ -8,21 +8,23 @@ import { listVersions, rollBack } from "../rollback.ts";
 import { runAsync } from "../steps.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
   type Context,
   onlyArgument,
   parseArgs,
-  requirePermission,
   seconds,
   wholeNumber,
 } from "./command.ts";
 
+/** Why a permission is needed. */
+const KEPT = "versions are kept beside the directory";
+
 /** The command that lists. */
 export const history: Command = {
   name: "history",
-  summary: "the versions of a directory that were kept",
   help: `Usage: untorn history DIR [OPTIONS]
 
 Lists the versions that "untorn persist --keep N" has kept, the latest last: the
@@ -34,13 +36,12 @@ ${COMMON_HELP}
 Example:
   untorn history public
 `,
-  run: runHistory,
+  prepare: prepareHistory,
 };
 
 /** The command that goes back. */
 export const rollback: Command = {
   name: "rollback",
-  summary: "a version that was kept comes back, in one step",
   help: `Usage: untorn rollback DIR [OPTIONS]
 
 Puts a version that was kept in the place of DIR; what was there is kept as the
@@ -58,28 +59,30 @@ ${COMMON_HELP}
 Example:
   untorn rollback public --to 3
 `,
-  run: runRollback,
+  prepare: prepareRollback,
 };
 
-async function runHistory(args: string[], context: Context): Promise<number> {
-  const { host } = context;
+async function prepareHistory(args: string[], { host, permits }: Context): Promise<Call> {
   const { values, positionals } = parseArgs({ args, options: COMMON, allowPositionals: true });
   const dir = onlyArgument("DIR", positionals);
   const target = asUsage(() => toPath(dir));
-  const why = "versions are kept beside the directory";
-  requirePermission("list the versions of", target, context, { kinds: ["read"], why });
-  const versions = await runAsync(listVersions(systemCalls().async, target));
-  if (values.json) {
-    await host.print("stdout", JSON.stringify({ path: dir, versions }) + "\n");
+  const asking = { operation: "list the versions of", path: target, why: KEPT };
+  await permits.beside(asking, { kinds: ["read"] });
+
+  return async () => {
+    const versions = await runAsync(listVersions(systemCalls().async, target));
+    if (values.json) {
+      await host.print("stdout", JSON.stringify({ path: dir, versions }) + "\n");
+      return 0;
+    }
+    for (const { version, path, replaced } of versions) {
+      await host.print("stdout", `${version}\t${replaced.toISOString()}\t${path}\n`);
+    }
+    if (versions.length === 0 && values.quiet !== true) {
+      await host.print("stderr", `untorn: no version of ${JSON.stringify(dir)} was kept\n`);
+    }
     return 0;
-  }
-  for (const { version, path, replaced } of versions) {
-    await host.print("stdout", `${version}\t${replaced.toISOString()}\t${path}\n`);
-  }
-  if (versions.length === 0 && values.quiet !== true) {
-    await host.print("stderr", `untorn: no version of ${JSON.stringify(dir)} was kept\n`);
-  }
-  return 0;
+  };
 }
 
 const OPTIONS = {
@@ -92,8 +95,7 @@ const OPTIONS = {
   "dry-run": { type: "boolean" },
 } as const;
 
-async function runRollback(args: string[], context: Context): Promise<number> {
-  const { host, signal } = context;
+async function prepareRollback(args: string[], { host, signal, permits }: Context): Promise<Call> {
   const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
   const dir = onlyArgument("DIR", positionals);
   const target = asUsage(() => toPath(dir));
@@ -107,23 +109,27 @@ async function runRollback(args: string[], context: Context): Promise<number> {
       signal,
     })
   );
-  requirePermission("roll back", target, context, {
-    why: "versions are kept beside the directory",
-  });
-  const dryRun = values["dry-run"] === true;
-  const result = await runAsync(
-    rollBack(systemCalls().async, target, to, settings, dryRun),
-  );
-  for (const warning of result.warnings) {
-    await host.print("stderr", `untorn: warning: ${warning}\n`);
-  }
-  if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
-  else if (values.verbose) {
-    const { version, kept } = result;
-    const did = dryRun ? "would put" : "put";
-    const before = kept === undefined ? "" : `; the version before is ${kept} now`;
-    const text = `untorn: ${did} version ${version} in place of ${JSON.stringify(dir)}${before}\n`;
-    await host.print("stderr", text);
-  }
-  return 0;
+  const asking = { operation: "roll back", path: target, why: KEPT };
+  permits.exchange(asking, settings.swap, await permits.beside(asking));
+
+  return async () => {
+    const dryRun = values["dry-run"] === true;
+    const result = await runAsync(
+      rollBack(systemCalls().async, target, to, settings, dryRun),
+    );
+    for (const warning of result.warnings) {
+      await host.print("stderr", `untorn: warning: ${warning}\n`);
+    }
+    if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
+    else if (values.verbose) {
+      const { version, kept } = result;
+      const did = dryRun ? "would put" : "put";
+      const before = kept === undefined ? "" : `; the version before is ${kept} now`;
+      const text = `untorn: ${did} version ${version} in place of ${
+        JSON.stringify(dir)
+      }${before}\n`;
+      await host.print("stderr", text);
+    }
+    return 0;
+  };
 }

@@ -14,6 +14,8 @@ export interface Host {
   /** The signals that can be listened to. */
   signals: readonly EndSignal[];
   stdin(): AsyncIterable<Uint8Array>;
+  /** Whether the user wants no colours (NO_COLOR). */
+  noColor: boolean;
   isTerminal(stream: "stdin" | "stdout" | "stderr"): boolean;
   /** Ends when all is written, or can't be: what was done to files is not undone by that. */
   print(stream: "stdout" | "stderr", text: string): Promise<void>;
@@ -53,6 +55,7 @@ function denoHost(): Host {
     args: Deno.args,
     signals: signalsOn(Deno.build.os),
     stdin: () => Deno.stdin.readable,
+    noColor: Deno.noColor,
     isTerminal: (stream) => Deno[stream].isTerminal(),
     print: async (stream, text) => {
       let rest = new TextEncoder().encode(text);
@@ -114,6 +117,7 @@ function nodeHost(): Host {
     args: process.argv.slice(2),
     signals: signalsOn(process.platform),
     stdin: () => process.stdin,
+    noColor: (process.env["NO_COLOR"] ?? "") !== "",
     isTerminal: (stream) => process[stream].isTTY === true,
     print: (stream, text) => {
       if (!heard.has(stream)) {

@@ -5,13 +5,13 @@ import { lock as takeLock } from "../lock_path.ts";
 import { toPath } from "../paths.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
   type Context,
   onlyArgument,
   parseArgs,
-  requirePermission,
   seconds,
   splitCommand,
   UsageError,
@@ -20,7 +20,6 @@ import {
 /** The command. */
 export const lock: Command = {
   name: "lock",
-  summary: "a command runs under the lock of a path",
   help: `Usage: untorn lock PATH [OPTIONS] -- COMMAND [ARGUMENTS]
 
 Runs COMMAND while it holds the lock of PATH, which "untorn persist" and all of
@@ -34,13 +33,12 @@ ${COMMON_HELP}
 Example:
   untorn lock site -- rsync -a site/ backup/
 `,
-  run: runLock,
+  prepare: prepareLock,
 };
 
 const OPTIONS = { ...COMMON, "wait": { type: "string" } } as const;
 
-async function runLock(args: string[], context: Context): Promise<number> {
-  const { host, signal } = context;
+async function prepareLock(args: string[], { host, signal, permits }: Context): Promise<Call> {
   const { own, command } = splitCommand(args);
   const { values, positionals } = parseArgs({
     args: own,
@@ -52,14 +50,19 @@ async function runLock(args: string[], context: Context): Promise<number> {
   const target = asUsage(() => toPath(path));
   const wait = values.wait === undefined ? undefined : asUsage(() => seconds("wait", values.wait!));
   asUsage(() => lockSettings({ wait }));
-  requirePermission("lock", target, context, { run: command?.[0] });
-  const held = await takeLock(target, { wait, signal });
-  try {
-    if (!held.locked) throw new Error("this runtime has no kernel locks: use Deno or Bun");
-    const code = await host.run(command, {}, signal, values.json === true);
-    if (values.json) await host.print("stdout", JSON.stringify({ path, code }) + "\n");
-    return code;
-  } finally {
-    await held.release();
-  }
+  const asking = { operation: "lock", path: target, why: "its lock is beside it" };
+  await permits.beside(asking);
+  permits.run(asking, command[0]);
+
+  return async () => {
+    const held = await takeLock(target, { wait, signal });
+    try {
+      if (!held.locked) throw new Error("this runtime has no kernel locks: use Deno or Bun");
+      const code = await host.run(command, {}, signal, values.json === true);
+      if (values.json) await host.print("stdout", JSON.stringify({ path, code }) + "\n");
+      return code;
+    } finally {
+      await held.release();
+    }
+  };
 }

@@ -11,27 +11,25 @@ import { StagedDirSteps } from "../staged_dir.ts";
 import { runAsync } from "../steps.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
   type Context,
-  inWords,
   octal,
   onlyArgument,
   parseArgs,
-  requirePermission,
   seconds,
   splitCommand,
   UsageError,
   wholeNumber,
 } from "./command.ts";
 import { endedWith } from "./host.ts";
-import { refuseOverlap } from "./overlap.ts";
+import { demandSource } from "./source.ts";
 
 /** The command. */
 export const persist: Command = {
   name: "persist",
-  summary: "a directory is replaced as one, by a copy or what a command builds",
   help: `Usage: untorn persist DIR --from SRC [OPTIONS]
        untorn persist DIR [OPTIONS] -- COMMAND [ARGUMENTS]
 
@@ -41,6 +39,7 @@ and by UNTORN_STAGE in its environment. If COMMAND fails, DIR stays as it was.
 What DIR has and the new version has not is carried over.
 
 Options:
+  --from SRC            the directory to copy
   --no-carry-over       the new version has nothing but what was staged
   --write-once PATH     keep DIR's own version of this entry (may be repeated)
   --swap HOW            auto: by exchange where that can be had (default)
@@ -60,7 +59,7 @@ ${COMMON_HELP}
 Example:
   untorn persist public -- hugo --destination {}
 `,
-  run: runPersist,
+  prepare: preparePersist,
 };
 
 const OPTIONS = {
@@ -77,7 +76,8 @@ const OPTIONS = {
   "dry-run": { type: "boolean" },
 } as const;
 
-async function runPersist(args: string[], context: Context): Promise<number> {
+async function preparePersist(args: string[], context: Context): Promise<Call> {
+  const { permits } = context;
   const { own, command } = splitCommand(args);
   const { values, positionals } = parseArgs({
     args: own,
@@ -103,32 +103,35 @@ async function runPersist(args: string[], context: Context): Promise<number> {
     })
   );
   const target = asUsage(() => toPath(dir));
-  requirePermission("persist", target, context, { run: command?.[0] });
+  const asking = { operation: "persist", path: target, why: "it is staged beside it" };
+  const found = await permits.beside(asking);
+  permits.exchange(asking, settings.swap, found);
+  permits.run(asking, command?.[0]);
   if (from !== undefined) {
-    await refuseOverlap(asUsage(() => toPath(from)), target).catch((error) => {
-      throw inWords("persist", target, error);
-    });
+    await demandSource(permits, asking, asUsage(() => toPath(from)), found.path);
   }
 
-  const staged = new StagedDirSteps(systemCalls().async, target, settings);
-  await runAsync(staged.open());
-  try {
-    if (from !== undefined) await copyFrom(from, staged.path, settings);
-    else await build(command!, staged.path, context, values.json === true);
-  } catch (error) {
-    await runAsync(staged.failFilling(error));
-  }
-  if (values["dry-run"]) {
-    await runAsync(staged.discard());
-    if (values.json) await context.host.print("stdout", JSON.stringify({ path: dir }) + "\n");
-    else if (values.verbose) {
-      await context.host.print("stderr", `untorn: would replace ${JSON.stringify(dir)}\n`);
+  return async () => {
+    const staged = new StagedDirSteps(systemCalls().async, target, settings);
+    await runAsync(staged.open());
+    try {
+      if (from !== undefined) await copyFrom(from, staged.path, settings);
+      else await build(command!, staged.path, context, values.json === true);
+    } catch (error) {
+      await runAsync(staged.failFilling(error));
     }
+    if (values["dry-run"]) {
+      await runAsync(staged.discard());
+      if (values.json) await context.host.print("stdout", JSON.stringify({ path: dir }) + "\n");
+      else if (values.verbose) {
+        await context.host.print("stderr", `untorn: would replace ${JSON.stringify(dir)}\n`);
+      }
+      return 0;
+    }
+    const result = await runAsync(staged.commit());
+    await tell(result, context, values);
     return 0;
-  }
-  const result = await runAsync(staged.commit());
-  await tell(result, context, values);
-  return 0;
+  };
 }
 
 function copyFrom(from: string, to: string, { signal }: DirSettings): Promise<void> {

@@ -10,22 +10,21 @@ import { runAsync } from "../steps.ts";
 import { look } from "../target.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
   type Context,
-  inWords,
   onlyArgument,
   parseArgs,
   refuseWholeHome,
-  requirePermission,
   seconds,
 } from "./command.ts";
+import { inWords } from "./permits.ts";
 
 /** The command. */
 export const remove: Command = {
   name: "remove",
-  summary: "a file or a directory with all that is in it disappears in one step",
   help: `Usage: untorn remove PATH [OPTIONS]
 
 Removes a file, a link, or a directory with all that is in it. Readers, and
@@ -44,7 +43,7 @@ ${COMMON_HELP}
 Example:
   untorn remove releases/2024-01-31
 `,
-  run: runRemove,
+  prepare: prepareRemove,
 };
 
 const OPTIONS = {
@@ -57,8 +56,7 @@ const OPTIONS = {
   "dry-run": { type: "boolean" },
 } as const;
 
-async function runRemove(args: string[], context: Context): Promise<number> {
-  const { host, signal } = context;
+async function prepareRemove(args: string[], { host, signal, permits }: Context): Promise<Call> {
   const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
   const path = onlyArgument("PATH", positionals);
   const target = asUsage(() => toPath(path));
@@ -71,23 +69,27 @@ async function runRemove(args: string[], context: Context): Promise<number> {
       signal,
     })
   );
-  requirePermission("remove", target, context, { why: `it is removed from the directory` });
-  if (values.force !== true) await refuseWholeHome(target, host);
+  const asking = { operation: "remove", path: target, why: "it is removed from its directory" };
+  await permits.beside(asking, { follow: false });
+
   const os = systemCalls().async;
   const dryRun = values["dry-run"] === true;
-  const result = dryRun
-    ? { path, removed: await exists(), durability: settings.durability, warnings: [] }
-    : await runAsync(removePath(os, target, settings));
-  for (const warning of result.warnings) {
-    await host.print("stderr", `untorn: warning: ${warning}\n`);
-  }
-  if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
-  else if (values.verbose) {
-    const did = dryRun ? "would remove" : "removed";
-    const what = result.removed ? did : "there is no";
-    await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}\n`);
-  }
-  return 0;
+  return async () => {
+    if (values.force !== true) await refuseWholeHome(target, host);
+    const result = dryRun
+      ? { path, removed: await exists(), durability: settings.durability, warnings: [] }
+      : await runAsync(removePath(os, target, settings));
+    for (const warning of result.warnings) {
+      await host.print("stderr", `untorn: warning: ${warning}\n`);
+    }
+    if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
+    else if (values.verbose) {
+      const did = dryRun ? "would remove" : "removed";
+      const what = result.removed ? did : "there is no";
+      await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}\n`);
+    }
+    return 0;
+  };
 
   async function exists(): Promise<boolean> {
     try {

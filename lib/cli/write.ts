@@ -8,6 +8,7 @@ import { toPath } from "../paths.ts";
 import { runAsync } from "../steps.ts";
 import {
   asUsage,
+  type Call,
   type Command,
   COMMON,
   COMMON_HELP,
@@ -15,7 +16,6 @@ import {
   octal,
   onlyArgument,
   parseArgs,
-  requirePermission,
   splitCommand,
 } from "./command.ts";
 import type { Host } from "./host.ts";
@@ -23,7 +23,6 @@ import type { Host } from "./host.ts";
 /** The command. */
 export const write: Command = {
   name: "write",
-  summary: "standard input becomes FILE, whole or not at all",
   help: `Usage: untorn write FILE [OPTIONS]
        untorn write FILE [OPTIONS] -- COMMAND [ARGUMENTS]
 
@@ -51,7 +50,7 @@ Example:
   jq '.port = 8080' config.json | untorn write config.json --mode 600
   untorn write config.json -- jq '.port = 8080' config.json
 `,
-  run: runWrite,
+  prepare: prepareWrite,
 };
 
 const OPTIONS = {
@@ -66,8 +65,7 @@ const OPTIONS = {
   "dry-run": { type: "boolean" },
 } as const;
 
-async function runWrite(args: string[], context: Context): Promise<number> {
-  const { host, signal } = context;
+async function prepareWrite(args: string[], { host, signal, permits }: Context): Promise<Call> {
   const { own, command } = splitCommand(args);
   const { values, positionals } = parseArgs({
     args: own,
@@ -87,24 +85,36 @@ async function runWrite(args: string[], context: Context): Promise<number> {
       signal,
     })
   );
-  requirePermission("write", target, context, { run: command?.[0] });
-  if (command === undefined && host.isTerminal("stdin") && values.quiet !== true) {
-    await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
-  }
+  const asking = {
+    operation: "write",
+    path: target,
+    why: `a temporary sibling is created beside it`,
+  };
+  await permits.beside(asking, { follow: settings.followSymlink });
+  permits.run(asking, command?.[0]);
+
   const dryRun = values["dry-run"] === true;
-  const bytes = (): AsyncIterable<Uint8Array> =>
+  const incoming = (): AsyncIterable<Uint8Array> =>
     command === undefined ? input(host) : host.output(command, signal);
-  const source = asyncSource(values["no-empty"] === true ? notEmpty(bytes()) : bytes());
-  const result = await runAsync(writeFile(systemCalls().async, target, source, settings, dryRun));
-  if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
-  else if (values.verbose) {
-    const { path, bytes, changed, durability } = result;
-    const wrote = dryRun ? "would write" : "wrote";
-    const what = changed ? `${wrote} ${bytes} bytes to` : `the same ${bytes} bytes are in`;
-    const sure = dryRun ? "" : ` (durability ${durability})`;
-    await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}${sure}\n`);
-  }
-  return 0;
+  const bytes = (): AsyncIterable<Uint8Array> =>
+    values["no-empty"] === true ? notEmpty(incoming()) : incoming();
+
+  return async () => {
+    if (command === undefined && host.isTerminal("stdin") && values.quiet !== true) {
+      await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
+    }
+    const source = asyncSource(bytes());
+    const result = await runAsync(writeFile(systemCalls().async, target, source, settings, dryRun));
+    if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
+    else if (values.verbose) {
+      const { path, bytes, changed, durability } = result;
+      const wrote = dryRun ? "would write" : "wrote";
+      const what = changed ? `${wrote} ${bytes} bytes to` : `the same ${bytes} bytes are in`;
+      const sure = dryRun ? "" : ` (durability ${durability})`;
+      await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}${sure}\n`);
+    }
+    return 0;
+  };
 }
 
 /** In ms; see {@link input}. */

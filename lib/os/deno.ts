@@ -4,6 +4,7 @@
  * leaves the others to the thread pool.
  */
 
+import { dirname, isAbsolute, sep } from "node:path";
 import { OsError } from "./errno.ts";
 import { listSync } from "./deno_listing.ts";
 import { INLINE_BYTES, inTurns } from "./inline.ts";
@@ -25,7 +26,8 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     lstat: (path) => stat(Deno.lstatSync(path), windows),
     fstat: (open) => stat(file(open).statSync(), windows),
     readlink: (path) => Deno.readLinkSync(path),
-    realpath: (path) => Deno.realPathSync(path),
+    // For a relative one, Deno asks for permission to read the working directory.
+    realpath: (path) => Deno.realPathSync(absolute(path)),
     readdir: (path) => listSync(path),
     create: (path, mode) => handle(Deno.openSync(path, creating(mode))),
     createWhole: (path, mode, bytes) => Deno.writeFileSync(path, bytes, { createNew: true, mode }),
@@ -46,7 +48,10 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     rename: (from, to) => Deno.renameSync(from, to),
     link: (from, to) => Deno.linkSync(from, to),
     unlink: (path) => Deno.removeSync(path),
-    symlink: (text, path) => Deno.symlinkSync(text, path),
+    symlink: (text, path) => {
+      refuseUnlessAnywhere();
+      Deno.symlinkSync(text, path);
+    },
     copy: (from, to) => Deno.copyFileSync(from, to),
     clone: (from, to) => {
       // `Deno.copyFile` and its `node:fs` copy the bytes where blocks can't be shared, and don't tell.
@@ -99,7 +104,10 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     rename: (from, to) => Deno.rename(from, to),
     link: (from, to) => Deno.link(from, to),
     unlink: (path) => Deno.remove(path),
-    symlink: (text, path) => Deno.symlink(text, path),
+    symlink: (text, path) => {
+      refuseUnlessAnywhere();
+      return Deno.symlink(text, path);
+    },
     copy: (from, to) => Deno.copyFile(from, to),
     mkdir: (path, mode) => Deno.mkdir(path, { mode }),
     rmdir: (path) => Deno.remove(`${path}/`),
@@ -118,10 +126,33 @@ function mayStatFs(): boolean {
 }
 
 /** The flags that are missing for reading and writing in a directory; never prompts. */
-export function denoMissingFlags(dir: string, kinds: readonly ("read" | "write")[]): string[] {
+export function denoMissingFlags(
+  dir: string | undefined,
+  kinds: readonly ("read" | "write")[],
+): string[] {
   return kinds
     .filter((name) => Deno.permissions.querySync({ name, path: dir }).state !== "granted")
-    .map((name) => `--allow-${name}=${dir.replaceAll(",", ",,")}`);
+    .map((name) => flag(name, dir === undefined ? [] : [grantable(dir)]));
+}
+
+/** A link is made only for those who may read and write anywhere; Deno would ask the user about that. */
+function refuseUnlessAnywhere(): void {
+  const flags = denoMissingFlags(undefined, ["read", "write"]);
+  if (flags.length > 0) throw new Deno.errors.NotCapable(`Requires ${flags.join(" ")}`);
+}
+
+/** The flag for some paths or names, or for all there are. */
+export function flag(kind: string, of: readonly string[]): string {
+  return `--allow-${[kind, ...of.length === 0 ? [] : [of.join(",")]].join("=")}`;
+}
+
+/**
+ * What a flag can name: a comma separates paths there, whatever is before it (denoland/deno#32010), so
+ * that it must be a directory above.
+ */
+export function grantable(path: string): string {
+  const [before, ...after] = path.split(",");
+  return after.length === 0 ? path : dirname(`${before},`);
 }
 
 /**
@@ -146,6 +177,11 @@ function onDescriptor(
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** Not by `resolve`: what .. means after a link, only the system can tell. */
+function absolute(path: string): string {
+  return isAbsolute(path) ? path : Deno.cwd() + sep + path;
 }
 
 function isLink(path: string): boolean {

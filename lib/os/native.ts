@@ -139,7 +139,12 @@ function platform(): { os: string; arch: string } {
   return { os: Deno.build.os, arch: Deno.build.arch === "x86_64" ? "x64" : "arm64" };
 }
 
-/** Where the C library may be: a grant is for one of these paths; a bare name takes a grant for all. */
+/** Where the C library may be: a grant is for one of these paths. */
+export function libraryPaths(): string[] {
+  return candidates().filter((name) => name.startsWith("/"));
+}
+
+/** The names it may be found by; one without a directory takes a grant for all. */
 function candidates(): string[] {
   const { os, arch } = platform();
   if (os === "darwin") return ["/usr/lib/libSystem.B.dylib"];

@@ -113,12 +113,15 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
 }
 
 /** What Node's permission model (`node --permission`) has not granted; Bun has no such model. */
-export function nodeMissingFlags(dir: string, kinds: readonly ("read" | "write")[]): string[] {
+export function nodeMissingFlags(
+  dir: string | undefined,
+  kinds: readonly ("read" | "write")[],
+): string[] {
   const permission = process.permission;
   if (permission === undefined) return [];
   return kinds
     .filter((kind) => !permission.has(`fs.${kind}`, dir))
-    .map((kind) => `--allow-fs-${kind}=${dir}`);
+    .map((kind) => `--allow-fs-${kind}=${dir ?? "*"}`);
 }
 
 function stat(found: Fs.Stats, windows: boolean): Stat {

@@ -1,0 +1,46 @@
+/** Runs a command, and turns how it ended into messages and an exit code. */
+
+import { UntornError } from "../errors.ts";
+import { type Command, UsageError } from "./command.ts";
+import type { Host } from "./host.ts";
+import { paint } from "./paint.ts";
+import { Permits } from "./permits.ts";
+
+/** Returns the exit code. */
+export async function attempt(
+  command: Command,
+  args: string[],
+  json: boolean,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
+  try {
+    const run = await command.prepare(args, { host, signal, permits: new Permits(host) });
+    return await run();
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return 1;
+    let message = error instanceof Error ? error.message : String(error);
+    if (error instanceof UsageError) {
+      message = `${message}; see untorn ${error.command ?? command.name} --help`;
+    }
+    await host.print("stderr", `${paint(host, "stderr", "red", "untorn:")} ${message}\n`);
+    if (json) {
+      await host.print("stdout", JSON.stringify({ error: facts(error, message) }) + "\n");
+    }
+    return exitCode(error);
+  }
+}
+
+function facts(error: unknown, message: string): object {
+  if (!(error instanceof UntornError)) return { message };
+  const { code, operation, path, target, outcome } = error;
+  return { code, operation, path, target, outcome, message };
+}
+
+function exitCode(error: unknown): number {
+  if (error instanceof UsageError) return 2;
+  if (!(error instanceof UntornError)) return 1;
+  if (error.outcome !== "unchanged") return 3;
+  if (error.code === "ERR_LOCKED") return 4;
+  return error.code === "ERR_PERMISSION" ? 5 : 1;
+}

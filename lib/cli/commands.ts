@@ -1,0 +1,74 @@
+/** The commands there are: what each does in a line, and where it is, to be loaded when it is called. */
+
+import type { Command } from "./command.ts";
+
+/** A command, not yet loaded: what is not called costs no time at the start. */
+export interface Entry {
+  name: string;
+  summary: string;
+  load(): Promise<Command>;
+}
+
+/** All commands, in the order of the help. */
+export const COMMANDS: readonly Entry[] = [
+  {
+    name: "write",
+    summary: "what comes in, or what a command prints, becomes a file",
+    load: async () => (await import("./write.ts")).write,
+  },
+  {
+    name: "persist",
+    summary: "a directory is replaced as one, by a copy or what is built",
+    load: async () => (await import("./persist.ts")).persist,
+  },
+  {
+    name: "cleanup",
+    summary: "what crashes left below a directory is finished or undone",
+    load: async () => (await import("./cleanup.ts")).cleanup,
+  },
+  {
+    name: "status",
+    summary: "what a cleanup would do, without touching anything",
+    load: async () => (await import("./cleanup.ts")).status,
+  },
+  {
+    name: "remove",
+    summary: "a file or a directory with all in it disappears in one step",
+    load: async () => (await import("./remove.ts")).remove,
+  },
+  {
+    name: "history",
+    summary: "the versions of a directory that were kept",
+    load: async () => (await import("./history.ts")).history,
+  },
+  {
+    name: "rollback",
+    summary: "a version that was kept comes back, in one step",
+    load: async () => (await import("./history.ts")).rollback,
+  },
+  {
+    name: "apply",
+    summary: "several changes below one directory, all or none, from a plan",
+    load: async () => (await import("./apply.ts")).apply,
+  },
+  {
+    name: "lock",
+    summary: "a command runs under the lock of a path",
+    load: async () => (await import("./lock.ts")).lock,
+  },
+  {
+    name: "doctor",
+    summary: "what a file system allows, and a self-test on it",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  {
+    name: "permissions",
+    summary: "the smallest Deno flags that a command needs",
+    load: async () => (await import("./permissions.ts")).permissions,
+  },
+  {
+    name: "completions",
+    summary: "a script that completes what is typed in bash, zsh or fish",
+    load: async () => (await import("./completions.ts")).completions,
+  },
+];

@@ -1,0 +1,145 @@
+/** The scripts that complete what is typed: one for each shell, all by the same rules. */
+
+/** A command, as the scripts need it. */
+export interface Described {
+  name: string;
+  summary: string;
+  options: Option[];
+  /** Words that its argument is one of; empty where it is a path. */
+  words: string[];
+}
+
+/** An option, as the scripts need it. */
+export interface Option {
+  name: string;
+  short: string | undefined;
+  /** What its value is called; absent where it has none. */
+  value: string | undefined;
+  /** What the value is one of; empty where it may be anything. */
+  words: string[];
+  text: string;
+}
+
+function flags({ name, short }: Option): string[] {
+  return short === undefined ? [`--${name}`] : [`-${short}`, `--${name}`];
+}
+
+/** The options that take a value. */
+function valued({ options }: Described): Option[] {
+  return options.filter(({ value }) => value !== undefined);
+}
+
+/** For bash, from 4 on. */
+export function bashScript(commands: readonly Described[]): string {
+  const names = commands.map(({ name }) => name).join(" ");
+  const cases = commands.map((command) => {
+    const { name, options, words } = command;
+    const values = valued(command).map((option) =>
+      `    "${name} "${flags(option).join(`|"${name} "`)}) words="${option.words.join(" ")}" ;;\n`
+    );
+    const cases = [...values, `    "${name} "*) words="${words.join(" ")}"`];
+    return `${cases.join("")}
+      [[ $cur == -* ]] && words="${options.flatMap(flags).join(" ")}" ;;\n`;
+  });
+  return `# Completes untorn in bash.
+_untorn() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]}
+  local command="" words="" i
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case \${COMP_WORDS[i]} in
+      --)
+        ((i + 1 == COMP_CWORD)) && mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+        return ;;
+      -*) ;;
+      *) case $command in "" | permissions | help) command=\${COMP_WORDS[i]} ;; esac ;;
+    esac
+  done
+  case "$command $prev" in
+    " "*) words="${names} help --help --version" ;;
+    "help "*) words="${names}" ;;
+${cases.join("")}  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -o bashdefault -o default -F _untorn untorn
+`;
+}
+
+/** For zsh, as a file `_untorn` of its function path. */
+export function zshScript(commands: readonly Described[]): string {
+  const list = (items: readonly string[]): string => items.map(quoted).join(" ");
+  // In what is described, a colon ends the word.
+  const described = (word: string, text: string): string =>
+    `${word.replaceAll(":", "\\:")}:${text}`;
+  const all = commands.map(({ name, summary }) => described(name, summary));
+  const cases = commands.map((command) => {
+    const { name, options, words } = command;
+    const values = valued(command).map((option) =>
+      `    "${name} "(${flags(option).join("|")})) found=(${list(option.words)}) ;;\n`
+    );
+    const texts = options.flatMap((option) =>
+      flags(option).map((flag) => described(flag, option.text))
+    );
+    return `${values.join("")}    "${name} "*) found=(${list(words)})
+      [[ $cur == -* ]] && found=(${list(texts)}) ;;\n`;
+  });
+  return `#compdef untorn
+# Completes untorn in zsh.
+local cur=$words[CURRENT] prev=$words[CURRENT-1] command="" i
+local -a typed=($words[2,CURRENT-1])
+local -a found
+for ((i = 1; i <= $#typed; i++)); do
+  case $typed[i] in
+    --)
+      if ((i == $#typed)); then _command_names -e; else _files; fi
+      return ;;
+    -*) ;;
+    *) [[ $command == (|permissions|help) ]] && command=$typed[i] ;;
+  esac
+done
+case "$command $prev" in
+    " "*) found=(${list(all)} help --help --version) ;;
+    "help "*) found=(${list(all)}) ;;
+${cases.join("")}esac
+if (($#found)); then _describe "word" found; else _files; fi
+`;
+}
+
+/** For fish, as `untorn.fish` of its completions. */
+export function fishScript(commands: readonly Described[]): string {
+  const add = (condition: string, ...rest: string[]): string =>
+    ["complete -c untorn -n", quoted(condition), ...rest].join(" ") + "\n";
+  const lines = commands.map(({ name, summary, options, words }) => {
+    const called = `__untorn_command ${name}`;
+    const lines = options.map(({ name, short, value, words, text }) =>
+      add(
+        called,
+        ...short === undefined ? [] : [`-s ${short}`],
+        `-l ${name}`,
+        ...value === undefined
+          ? []
+          : [words.length === 0 ? "-r" : `-x -a ${quoted(words.join(" "))}`],
+        `-d ${quoted(text)}`,
+      )
+    );
+    const argument = words.length === 0 ? "" : add(called, `-f -a ${quoted(words.join(" "))}`);
+    return add("__untorn_command ''", `-f -a ${name}`, `-d ${quoted(summary)}`) +
+      add("__untorn_command help", `-f -a ${name}`) + argument + lines.join("");
+  });
+  return `# Completes untorn in fish.
+function __untorn_command
+    set -l command ''
+    for word in (commandline -opc)[2..-1]
+        test "$word" = --; and return 1
+        string match -q -- '-*' $word; and continue
+        contains -- "$command" '' permissions help; and set command $word
+    end
+    test "$command" = "$argv[1]"
+end
+${add("__untorn_command ''", "-f -a help")}${lines.join("")}`;
+}
+
+/** A word for any of the shells. */
+function quoted(word: string): string {
+  return /^[\w-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
