@@ -13,19 +13,20 @@ import { parallel, settle, type Steps } from "./steps.ts";
 /** So many files are copied at a time, where calls answer later. */
 const AT_ONCE = 16;
 
-/** Copies what is in a directory into another one that is there. */
+/** Copies what is in a directory into another one that is there; `onFile` is told each file's size. */
 export function* copyTree(
   os: Os,
   from: string,
   to: string,
   signal: AbortSignal | undefined,
+  onFile: (bytes: number) => void,
 ): Steps<void> {
   const entries = yield* os.readdir(from);
   const others = entries.filter(({ kind }) => kind !== "directory").values();
   yield* parallel(function* () {
     signal?.throwIfAborted();
     const next = yield* settle(others.next());
-    return next.done ? undefined : copyEntry(os, from, to, next.value);
+    return next.done ? undefined : copyEntry(os, from, to, next.value, onFile);
   }, AT_ONCE);
   for (const { name, kind } of entries) {
     if (kind !== "directory") continue;
@@ -34,7 +35,7 @@ export function* copyTree(
     const stat = yield* os.lstat(path);
     const copy = inside(to, name);
     yield* os.mkdir(copy, 0o700);
-    yield* copyTree(os, path, copy, signal);
+    yield* copyTree(os, path, copy, signal, onFile);
     const open = yield* os.openDir(copy);
     if (open === undefined) continue;
     try {
@@ -46,7 +47,13 @@ export function* copyTree(
   }
 }
 
-function* copyEntry(os: Os, from: string, to: string, { name, kind }: Entry): Steps<void> {
+function* copyEntry(
+  os: Os,
+  from: string,
+  to: string,
+  { name, kind }: Entry,
+  onFile: (bytes: number) => void,
+): Steps<void> {
   const path = inside(from, name);
   const copy = inside(to, name);
   yield* refuseNonUtf8(os, path);
@@ -58,4 +65,5 @@ function* copyEntry(os: Os, from: string, to: string, { name, kind }: Entry): St
   const stat = yield* os.lstat(path);
   yield* os.copy(path, copy);
   yield* copyAttributes(os, stat, copy);
+  onFile(stat.size);
 }

@@ -229,11 +229,13 @@ function permission(
   // Deno makes symbolic links only for those who may read and write anywhere.
   const isLink = error.call === "symlink";
   const flags = missingFlags(isLink ? undefined : dir);
-  const what = `permission for ${JSON.stringify(error.path ?? dir)} was refused`;
+  const what = `permission ${
+    isLink ? "to make a symbolic link" : `for ${JSON.stringify(error.path ?? dir)}`
+  } was refused`;
   if (flags.length === 0) {
     return { what, advice: `the runtime says: ${text(error.cause)}` };
   }
-  if (isLink) return { what, advice: `run again with ${flags.join(" ")} (to make a link)` };
+  if (isLink) return { what, advice: `run again with ${flags.join(" ")}` };
   const why = error.call === "openDir"
     ? "the directory is synced, so that what is created in it survives a power cut"
     : `a temporary sibling is created beside ${target}`;

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { VERSION } from "../lib/cli/version.ts";
+import { VERSION } from "../lib/cli/main.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
 import { project } from "./helpers/runtime.ts";
 

@@ -22,10 +22,12 @@ import {
   type Context,
   onlyArgument,
   parseArgs,
+  printWarnings,
   seconds,
   UsageError,
 } from "./command.ts";
 import { demandSource } from "./source.ts";
+import { counting, ProgressLine } from "./progress.ts";
 import { inWords, type Permits } from "./permits.ts";
 import { parsePlan, type Step } from "./plan.ts";
 
@@ -56,6 +58,9 @@ Options:
   --wait SECONDS        how long to wait for locks (default: 10)
   --dry-run             stage all, and change nothing
 ${COMMON_HELP}
+
+With --json: path, changes (a list of do, path, and to, or what "untorn persist"
+tells), durability, warnings (a list); with --dry-run only path.
 
 Example:
   untorn apply release.json
@@ -95,26 +100,30 @@ async function prepareApply(args: string[], context: Context): Promise<Call> {
     const os = systemCalls().async;
     const stage = new TransactionStage(os, root, settings);
     const staging = new Staging<TransactionResult>(root, stage);
-    await runAsync(staging.attempt(stage.open()));
-    for (const [index, step] of steps.entries()) {
-      try {
-        await runAsync(staging.attempt(stageStep(os, stage, step, from, settings)));
-      } catch (error) {
-        const told = ofStep(index, error);
-        if (staging.isOpen) await runAsync(staging.failed(told));
-        throw told;
+    const line = new ProgressLine(context.host, values.quiet !== true);
+    const onFile = counting(line);
+    const change = async (): Promise<TransactionResult | undefined> => {
+      await runAsync(staging.attempt(stage.open()));
+      for (const [index, step] of steps.entries()) {
+        try {
+          await runAsync(staging.attempt(stageStep(os, stage, step, from, settings, onFile)));
+        } catch (error) {
+          const told = ofStep(index, error);
+          if (staging.isOpen) await runAsync(staging.failed(told));
+          throw told;
+        }
       }
-    }
-    if (values["dry-run"]) {
+      if (values["dry-run"] !== true) return await runAsync(staging.commit());
       await runAsync(staging.discard());
-      if (values.json) await context.host.print("stdout", JSON.stringify({ path: root }) + "\n");
-      else if (values.verbose) {
-        const what = `would make ${steps.length} changes in ${JSON.stringify(root)}`;
-        await context.host.print("stderr", `untorn: ${what}\n`);
-      }
-      return 0;
+    };
+    const result = await line.during(change());
+    if (result !== undefined) await tell(result, context, values);
+    else if (values.json) {
+      await context.host.print("stdout", JSON.stringify({ path: root }) + "\n");
+    } else if (values.verbose) {
+      const what = `would make ${steps.length} changes in ${JSON.stringify(root)}`;
+      await context.host.print("stderr", `untorn: ${what}\n`);
     }
-    await tell(await runAsync(staging.commit()), context, values);
     return 0;
   };
 }
@@ -125,7 +134,7 @@ async function tell(
   values: { json?: boolean; verbose?: boolean },
 ): Promise<void> {
   const { changes, warnings, durability, path } = result;
-  for (const warning of warnings) await host.print("stderr", `untorn: warning: ${warning}\n`);
+  await printWarnings(host, warnings);
   if (values.json) return await host.print("stdout", JSON.stringify(result) + "\n");
   if (!values.verbose) return;
   for (const change of changes) {
@@ -204,6 +213,7 @@ function* stageStep(
   step: Step,
   from: (path: string) => string,
   settings: TransactionSettings,
+  onFile: (bytes: number) => void,
 ): Steps<void> {
   if ("remove" in step) return void (yield* stage.remove(step.remove));
   if ("rename" in step) return yield* stage.rename(step.rename, step.to);
@@ -213,18 +223,23 @@ function* stageStep(
     return yield* stage.persist(
       persist,
       part,
-      (dir) => copyTree(os, from(step.from), dir.path, settings.signal),
+      (dir) => copyTree(os, from(step.from), dir.path, settings.signal, onFile),
     );
   }
   const mode = step.mode === undefined ? undefined : parseInt(step.mode, 8);
-  const source = "content" in step
-    ? syncSource(step.content)
-    : asyncSource(contentOf(os, from(step.from)));
-  yield* stage.write(step.write, source, mode);
+  if ("content" in step) return yield* stage.write(step.write, syncSource(step.content), mode);
+  let size = 0;
+  const content = contentOf(os, from(step.from), (bytes) => size += bytes);
+  yield* stage.write(step.write, asyncSource(content), mode);
+  onFile(size);
 }
 
-/** A file's content, block by block. */
-function contentOf(os: Os, path: string): ReadableStream<Uint8Array> {
+/** A file's content, block by block, the size of each of which is told. */
+function contentOf(
+  os: Os,
+  path: string,
+  onBlock: (bytes: number) => void,
+): ReadableStream<Uint8Array> {
   let file: Handle;
   return new ReadableStream({
     start: async () => {
@@ -238,6 +253,7 @@ function contentOf(os: Os, path: string): ReadableStream<Uint8Array> {
       } finally {
         if (count === 0) await runAsync(os.close(file));
       }
+      onBlock(count);
       if (count === 0) controller.close();
       else controller.enqueue(bytes.subarray(0, count));
     },

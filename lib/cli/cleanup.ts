@@ -20,6 +20,7 @@ import {
   seconds,
 } from "./command.ts";
 import type { Host } from "./host.ts";
+import { ProgressLine } from "./progress.ts";
 
 const OPTIONS_HELP = `  -r, --recursive       in directories below ROOT as well
   --claimed-only        only what a lock file proves to be Untorn's
@@ -43,6 +44,9 @@ ${OPTIONS_HELP}  --force               even if ROOT is / or the home directory
   --dry-run             only show it, as "untorn status" does
 ${COMMON_HELP}
 
+With --json: path, and restored, removed, rolledForward, quarantined, kept and
+failed: lists of path, target, reason and claimed.
+
 Example:
   untorn cleanup --recursive /var/lib/app
 `,
@@ -58,6 +62,8 @@ Shows what "untorn cleanup" would do with the same options, and why.
 
 Options:
 ${OPTIONS_HELP}${COMMON_HELP}
+
+With --json: as "untorn cleanup".
 
 Example:
   untorn status --recursive /var/lib/app
@@ -89,6 +95,7 @@ function prepareCleanup(acts: boolean, args: string[], context: Context): Call {
   const { host, signal, permits } = context;
   const root = onlyArgument("ROOT", positionals);
   const path = asUsage(() => toPath(root));
+  const line = new ProgressLine(host, values.quiet !== true);
   const settings: CleanupSettings = asUsage(() =>
     cleanupSettings({
       recursive: values.recursive === true,
@@ -97,6 +104,7 @@ function prepareCleanup(acts: boolean, args: string[], context: Context): Call {
       legacyTmp: values["legacy-tmp"] === true,
       mustExist: values["missing-ok"] !== true,
       signal,
+      onProgress: ({ directories }) => line.update({ directories }),
     })
   );
   const touches = acts && values["dry-run"] !== true;
@@ -110,7 +118,9 @@ function prepareCleanup(acts: boolean, args: string[], context: Context): Call {
 
   return async () => {
     if (touches && values.force !== true) await refuseWholeHome(path, host);
-    const report = await runAsync(cleanUp(systemCalls().async, path, settings, touches));
+    const report = await line.during(
+      runAsync(cleanUp(systemCalls().async, path, settings, touches)),
+    );
     if (values.json) await host.print("stdout", JSON.stringify({ path: root, ...report }) + "\n");
     else await show(report, root, host, values.quiet === true);
     return report.failed.length > 0 ? 1 : 0;

@@ -8,6 +8,7 @@ import { OsError } from "../os/errno.ts";
 import { missingFlags, systemCalls } from "../os/mod.ts";
 import { runAsync } from "../steps.ts";
 import type { Host } from "./host.ts";
+import { paint } from "./paint.ts";
 import type { Permits } from "./permits.ts";
 import { nearest } from "./suggest.ts";
 
@@ -76,6 +77,12 @@ export function asUsage<T>(check: () => T): T {
     }
     throw error;
   }
+}
+
+/** What went wrong after it was done. */
+export async function printWarnings(host: Host, warnings: readonly string[]): Promise<void> {
+  const name = paint(host, "stderr", "yellow", "untorn: warning:");
+  for (const warning of warnings) await host.print("stderr", `${name} ${warning}\n`);
 }
 
 /** Splits at `--`: a command's own arguments, and those of the command that it is to run. */

@@ -72,3 +72,29 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./completions.ts")).completions,
   },
 ];
+
+/** The help that names all commands. */
+export function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  const rows = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`);
+  return `untorn: files and directories that are never half-written
+
+Usage: untorn COMMAND [ARGUMENTS]
+
+${rows.join("")}
+Options:
+  -h, --help     help; for a command: untorn COMMAND --help
+  -V, --version  the version
+
+Exit codes: 0 done; 1 failed, nothing changed; 2 wrong usage; 3 replaced, but it
+may not survive a power cut; 4 locked by another process; 5 no permission.
+A signal leaves nothing behind, and ends untorn with its own exit code.
+
+With --json, each command prints one JSON object, whose fields its help tells; a
+failure is {"error": {code, operation, path, target, outcome, message}}, of
+which only message is always there.
+
+Example:
+  jq '.port = 8080' config.json | untorn write config.json
+`;
+}

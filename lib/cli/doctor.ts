@@ -15,6 +15,7 @@ import {
   onlyArgument,
   parseArgs,
 } from "./command.ts";
+import { paint } from "./paint.ts";
 import type { TestResult } from "./self_test.ts";
 
 /** The command. */
@@ -119,7 +120,9 @@ function prepareDoctor(args: string[], { host, signal, permits }: Context): Call
     const tell = async ({ name, result, reason }: TestResult): Promise<void> => {
       if (values.json || values.quiet && result !== "failed") return;
       const why = reason === undefined ? "" : `: ${reason}`;
-      await host.print("stdout", row(result, 9, name + why));
+      const colour = ({ ok: "green", failed: "red", skipped: "yellow" } as const)[result];
+      const text = row(result, 9, name + why).slice(result.length);
+      await host.print("stdout", paint(host, "stdout", colour, result) + text);
     };
 
     const os = systemCalls();

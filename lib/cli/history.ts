@@ -15,6 +15,7 @@ import {
   type Context,
   onlyArgument,
   parseArgs,
+  printWarnings,
   seconds,
   wholeNumber,
 } from "./command.ts";
@@ -32,6 +33,8 @@ number, when it was replaced, and the path.
 
 Options:
 ${COMMON_HELP}
+
+With --json: path, versions (a list of version, path and replaced).
 
 Example:
   untorn history public
@@ -55,6 +58,9 @@ Options:
   --wait SECONDS        how long to wait for the lock (default: 10)
   --dry-run             only say which version it would be
 ${COMMON_HELP}
+
+With --json: path, version, kept (the number of the version before), swap,
+durability, warnings (a list).
 
 Example:
   untorn rollback public --to 3
@@ -117,9 +123,7 @@ async function prepareRollback(args: string[], { host, signal, permits }: Contex
     const result = await runAsync(
       rollBack(systemCalls().async, target, to, settings, dryRun),
     );
-    for (const warning of result.warnings) {
-      await host.print("stderr", `untorn: warning: ${warning}\n`);
-    }
+    await printWarnings(host, result.warnings);
     if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
     else if (values.verbose) {
       const { version, kept } = result;

@@ -30,6 +30,9 @@ Options:
   --wait SECONDS        how long to wait for the lock (default: 10)
 ${COMMON_HELP}
 
+With --json: path, code (the exit code of COMMAND, whose output goes to standard
+error).
+
 Example:
   untorn lock site -- rsync -a site/ backup/
 `,

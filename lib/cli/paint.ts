@@ -12,5 +12,7 @@ export function paint(
   colour: keyof typeof COLOURS,
   text: string,
 ): string {
-  return host.noColor || !host.isTerminal(stream) ? text : `\x1b[${COLOURS[colour]}m${text}\x1b[m`;
+  return host.noColor() || !host.isTerminal(stream)
+    ? text
+    : `\x1b[${COLOURS[colour]}m${text}\x1b[m`;
 }

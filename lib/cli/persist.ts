@@ -19,12 +19,14 @@ import {
   octal,
   onlyArgument,
   parseArgs,
+  printWarnings,
   seconds,
   splitCommand,
   UsageError,
   wholeNumber,
 } from "./command.ts";
 import { endedWith } from "./host.ts";
+import { counting, ProgressLine } from "./progress.ts";
 import { demandSource } from "./source.ts";
 
 /** The command. */
@@ -55,6 +57,10 @@ Options:
   --wait SECONDS        how long to wait for the lock (default: 10)
   --dry-run             do all but put it in place
 ${COMMON_HELP}
+
+With --json: path, swap (create, exchange, rename or journal), written, carried
+(counts), rescued (a list of paths), durability, warnings (a list); with
+--dry-run only path.
 
 Example:
   untorn persist public -- hugo --destination {}
@@ -112,30 +118,46 @@ async function preparePersist(args: string[], context: Context): Promise<Call> {
   }
 
   return async () => {
+    // What a command shows on the terminal is its own.
+    const line = new ProgressLine(context.host, from !== undefined && values.quiet !== true);
     const staged = new StagedDirSteps(systemCalls().async, target, settings);
-    await runAsync(staged.open());
-    try {
-      if (from !== undefined) await copyFrom(from, staged.path, settings);
-      else await build(command!, staged.path, context, values.json === true);
-    } catch (error) {
-      await runAsync(staged.failFilling(error));
+    const fill = (): Promise<void> =>
+      from === undefined
+        ? build(command!, staged.path, context, values.json === true)
+        : copyFrom(from, staged.path, settings, line);
+    const result = await line.during(replace(staged, fill, values["dry-run"] === true));
+    if (result !== undefined) await tell(result, context, values);
+    else if (values.json) await context.host.print("stdout", JSON.stringify({ path: dir }) + "\n");
+    else if (values.verbose) {
+      await context.host.print("stderr", `untorn: would replace ${JSON.stringify(dir)}\n`);
     }
-    if (values["dry-run"]) {
-      await runAsync(staged.discard());
-      if (values.json) await context.host.print("stdout", JSON.stringify({ path: dir }) + "\n");
-      else if (values.verbose) {
-        await context.host.print("stderr", `untorn: would replace ${JSON.stringify(dir)}\n`);
-      }
-      return 0;
-    }
-    const result = await runAsync(staged.commit());
-    await tell(result, context, values);
     return 0;
   };
 }
 
-function copyFrom(from: string, to: string, { signal }: DirSettings): Promise<void> {
-  return runAsync(copyTree(systemCalls().async, from, to, signal));
+/** Replaces the directory; or does all but that, and returns nothing. */
+async function replace(
+  staged: StagedDirSteps,
+  fill: () => Promise<void>,
+  dryRun: boolean,
+): Promise<PersistResult | undefined> {
+  await runAsync(staged.open());
+  try {
+    await fill();
+  } catch (error) {
+    await runAsync(staged.failFilling(error));
+  }
+  if (!dryRun) return await runAsync(staged.commit());
+  await runAsync(staged.discard());
+}
+
+function copyFrom(
+  from: string,
+  to: string,
+  { signal }: DirSettings,
+  line: ProgressLine,
+): Promise<void> {
+  return runAsync(copyTree(systemCalls().async, from, to, signal, counting(line)));
 }
 
 /** Runs the command that fills the stage. */
@@ -156,9 +178,7 @@ async function tell(
   { host }: Context,
   values: { json?: boolean; verbose?: boolean },
 ): Promise<void> {
-  for (const warning of result.warnings) {
-    await host.print("stderr", `untorn: warning: ${warning}\n`);
-  }
+  await printWarnings(host, result.warnings);
   if (values.json) return await host.print("stdout", JSON.stringify(result) + "\n");
   if (!values.verbose) return;
   const { path, swap, written, carried, durability } = result;

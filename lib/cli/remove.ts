@@ -17,6 +17,7 @@ import {
   type Context,
   onlyArgument,
   parseArgs,
+  printWarnings,
   refuseWholeHome,
   seconds,
 } from "./command.ts";
@@ -39,6 +40,8 @@ Options:
   --wait SECONDS        how long to wait for the lock (default: 10)
   --dry-run             only say whether there is something
 ${COMMON_HELP}
+
+With --json: path, removed (true or false), durability, warnings (a list).
 
 Example:
   untorn remove releases/2024-01-31
@@ -79,9 +82,7 @@ async function prepareRemove(args: string[], { host, signal, permits }: Context)
     const result = dryRun
       ? { path, removed: await exists(), durability: settings.durability, warnings: [] }
       : await runAsync(removePath(os, target, settings));
-    for (const warning of result.warnings) {
-      await host.print("stderr", `untorn: warning: ${warning}\n`);
-    }
+    await printWarnings(host, result.warnings);
     if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
     else if (values.verbose) {
       const did = dryRun ? "would remove" : "removed";

@@ -19,6 +19,7 @@ import {
   splitCommand,
 } from "./command.ts";
 import type { Host } from "./host.ts";
+import { ProgressLine } from "./progress.ts";
 
 /** The command. */
 export const write: Command = {
@@ -45,6 +46,8 @@ Options:
   --dry-run             do all but put it in place; with -v or --json, say what
                         would have been done
 ${COMMON_HELP}
+
+With --json: path, bytes, changed, durability.
 
 Example:
   jq '.port = 8080' config.json | untorn write config.json --mode 600
@@ -103,8 +106,12 @@ async function prepareWrite(args: string[], { host, signal, permits }: Context):
     if (command === undefined && host.isTerminal("stdin") && values.quiet !== true) {
       await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
     }
-    const source = asyncSource(bytes());
-    const result = await runAsync(writeFile(systemCalls().async, target, source, settings, dryRun));
+    const isWanted = values.quiet !== true && command === undefined && !host.isTerminal("stdin");
+    const line = new ProgressLine(host, isWanted);
+    const source = asyncSource(counted(bytes(), line));
+    const result = await line.during(
+      runAsync(writeFile(systemCalls().async, target, source, settings, dryRun)),
+    );
     if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
     else if (values.verbose) {
       const { path, bytes, changed, durability } = result;
@@ -127,6 +134,19 @@ const GRACE = 20;
 async function* input(host: Host): AsyncGenerator<Uint8Array> {
   yield* host.stdin();
   await new Promise((resolve) => setTimeout(resolve, GRACE));
+}
+
+/** Shows how much has come. */
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  line: ProgressLine,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += chunk.length;
+    line.update({ bytes });
+    yield* [chunk];
+  }
 }
 
 async function* notEmpty(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
