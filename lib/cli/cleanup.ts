@@ -24,7 +24,7 @@ import { ProgressLine } from "./progress.ts";
 
 const OPTIONS_HELP = `  -r, --recursive       in directories below ROOT as well
   --claimed-only        only what a lock file proves to be Untorn's
-  --min-age SECONDS     how old a staged file must be to be removed (default: 60)
+  --min-age SECONDS     the age at which a staged file is removed (default: 60)
   --legacy-tmp          every file called *.tmp counts as a staged file
   --missing-ok          a ROOT that does not exist is no error
 `;

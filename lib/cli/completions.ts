@@ -21,11 +21,11 @@ export const completions: Command = {
   name: "completions",
   help: `Usage: untorn completions bash|zsh|fish [OPTIONS]
 
-Prints a script that completes the commands and options of untorn.
+Prints a script that completes the commands and options of untorn. It belongs in
 
-  bash:  untorn completions bash > ~/.local/share/bash-completion/completions/untorn
-  zsh:   untorn completions zsh > a directory of $fpath/_untorn
-  fish:  untorn completions fish > ~/.config/fish/completions/untorn.fish
+  bash:  ~/.local/share/bash-completion/completions/untorn
+  zsh:   _untorn, in a directory of $fpath
+  fish:  ~/.config/fish/completions/untorn.fish
 
 Options:
 ${COMMON_HELP}
