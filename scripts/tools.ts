@@ -4,7 +4,7 @@
  * the wrappers in `node_modules/.bin` would let Node run Bun, or another Node than the wanted one.
  */
 
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The project's folder, in which all commands run. */
@@ -111,9 +111,9 @@ function pathWithoutModules(): string {
   return entries.filter((entry) => entry !== join(modules, ".bin")).join(delimiter);
 }
 
-/** Prints a file's path in the project, and its size. */
+/** Prints a file's path, and its size. */
 export async function printSize(file: string): Promise<void> {
-  const { size } = await Deno.stat(join(project, file));
+  const { size } = await Deno.stat(resolve(project, file));
   console.log(`${file}: ${size.toLocaleString("en")} bytes`);
 }
 

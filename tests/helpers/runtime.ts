@@ -17,13 +17,18 @@ export const project: string = fileURLToPath(new URL("../../", import.meta.url))
 /** Whether this process is root's, for whom more can be tested. */
 export const isRoot: boolean = process.getuid?.() === 0;
 
-/** The command that runs a program of the project in this runtime. */
+/**
+ * The command that runs a program of the project in this runtime. The command line may be another file
+ * than its source: `UNTORN_CLI` names one of JavaScript, or a compiled program.
+ */
 export function programCommand(
   file: string,
   args: string[] = [],
   denoFlags: string[] = ["-A"],
 ): [string, ...string[]] {
-  const path = fileURLToPath(new URL(`../../${file}`, import.meta.url));
+  const built = file === "cli.ts" ? process.env.UNTORN_CLI : undefined;
+  if (built !== undefined && !built.endsWith(".js")) return [built, ...args];
+  const path = built ?? fileURLToPath(new URL(`../../${file}`, import.meta.url));
   if (runtime !== "deno") return [process.execPath, path, ...args];
   // Deno's `spawn` gives a Deno that is named no permission all of them; so one is named.
   const permissions = denoFlags.some((flag) => flag.startsWith("--allow") || flag === "-A")

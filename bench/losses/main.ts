@@ -1,0 +1,151 @@
+/**
+ * What known packages lose where Untorn loses nothing, tried on this machine: `[--only PACKAGE]` tries
+ * one beside Untorn, `--json` prints one object. Exit code 1 if Untorn loses anything.
+ */
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { ensureDependencies, Failure, main, programs } from "../../scripts/tools.ts";
+import { dirExperiments } from "./dirs.ts";
+import type { Experiment, Finding } from "./experiment.ts";
+import { fileExperiments } from "./files.ts";
+import { makePlaces, type Places } from "./processes.ts";
+import { raceExperiments } from "./races.ts";
+import { watchedExperiments } from "./watched.ts";
+
+const experiments = [...fileExperiments, ...watchedExperiments, ...raceExperiments];
+const folder = fileURLToPath(new URL(".", import.meta.url));
+
+/** What came of an experiment: why it was skipped, or what it found for each package. */
+interface Result {
+  experiment: string;
+  question: string;
+  skipped?: string;
+  found: Record<string, Finding>;
+}
+
+interface Manifest {
+  version: string;
+  dependencies: Record<string, string>;
+}
+
+async function manifest(path: string): Promise<Manifest> {
+  return JSON.parse(await Deno.readTextFile(join(folder, path, "package.json")));
+}
+
+/** The packages in the versions that are wanted, installed if they are not there. */
+async function install(): Promise<Record<string, string>> {
+  const { dependencies } = await manifest(".");
+  for (const [name, wanted] of Object.entries(dependencies)) {
+    const found = await manifest(join("node_modules", name)).catch(() => undefined);
+    if (found?.version === wanted) continue;
+    // In the Node that runs them: native parts are left out where another one would not do.
+    const PATH = [join(programs.node, ".."), Deno.env.get("PATH")].join(":");
+    // Not `npm ci`: it fails where the registry lacks a native part for some other platform.
+    const args = ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"];
+    const options = { cwd: folder, env: { PATH }, stdout: "null", stderr: "inherit" } as const;
+    const { success } = await new Deno.Command("npm", { args, ...options }).output();
+    if (!success) throw new Failure("npm install failed in bench/losses");
+    break;
+  }
+  return { untorn: (await manifest("../..")).version, ...dependencies };
+}
+
+async function examine(
+  { name, question, packages, unavailable, run }: Experiment,
+  chosen: (name: string) => boolean,
+  places: Places,
+): Promise<Result> {
+  const found: Record<string, Finding> = {};
+  const skipped = await unavailable?.();
+  if (skipped !== undefined) return { experiment: name, question, skipped, found };
+  for (const tried of packages.filter(chosen)) {
+    found[tried] = await run(tried, places.next()).catch((error: Error) => ({
+      good: false,
+      cell: "did not run",
+      details: { error: error.message.trim().replaceAll(/\s+/g, " ") },
+    }));
+  }
+  return { experiment: name, question, found };
+}
+
+/** A Markdown table, its columns aligned. */
+function table(rows: string[][]): string {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  const lines = rows.map((row) =>
+    `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`
+  );
+  lines.splice(1, 0, `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
+  return lines.join("\n");
+}
+
+const marked = ({ good, cell }: Finding): string => good ? cell : `**${cell}**`;
+
+function show({ experiment, question, skipped, found }: Result, versions: Versions): string {
+  const head = `\n## ${experiment}\n\n${question}\n`;
+  if (skipped !== undefined) return `${head}\nSkipped: ${skipped}.`;
+  const columns = [...new Set(Object.values(found).flatMap(({ details }) => Object.keys(details)))];
+  const rows = Object.entries(found).map(([name, finding]) => [
+    `${name} ${versions[name]}`,
+    marked(finding),
+    ...columns.map((column) => String(finding.details[column] ?? "")),
+  ]);
+  return `${head}\n${table([["package", "outcome", ...columns], ...rows])}`;
+}
+
+type Versions = Record<string, string>;
+
+/** One row a package, one column an experiment. */
+function summary(results: Result[], versions: Versions): string {
+  const names = [...new Set(results.flatMap(({ found }) => Object.keys(found)))];
+  const rows = names.map((name) => [
+    `${name} ${versions[name]}`,
+    ...results.map(({ found }) => found[name] === undefined ? "" : marked(found[name])),
+  ]);
+  return table([["package", ...results.map(({ experiment }) => experiment)], ...rows]);
+}
+
+await main(async () => {
+  const { values: { only, json } } = parseArgs({
+    args: Deno.args,
+    options: { only: { type: "string" }, json: { type: "boolean" } },
+  });
+  await ensureDependencies();
+  const versions = await install();
+  if (only !== undefined && versions[only] === undefined) {
+    throw new Failure(`unknown package ${only}; known: ${Object.keys(versions).join(", ")}`);
+  }
+  const chosen = (name: string): boolean =>
+    only === undefined || name === only || name === "untorn";
+  const wanted = [...experiments, ...dirExperiments]
+    .filter(({ packages }) => only === undefined || packages.includes(only));
+  const places = makePlaces();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      places.remove();
+      Deno.exit(1);
+    });
+  }
+  const results: Result[] = [];
+  try {
+    for (const experiment of wanted) {
+      const result = await examine(experiment, chosen, places);
+      results.push(result);
+      if (!json) console.log(show(result, versions));
+    }
+  } finally {
+    places.remove();
+  }
+  if (json) console.log(JSON.stringify({ versions, results }, null, 2));
+  else {
+    console.log("\n## All of it, in short (losses in bold)\n");
+    for (const kind of [experiments, dirExperiments]) {
+      const of = results.filter(({ experiment }) => kind.some(({ name }) => name === experiment));
+      console.log(summary(of, versions) + "\n");
+    }
+  }
+  if (results.some(({ found }) => found.untorn?.good === false)) {
+    throw new Failure("Untorn has lost something: see above");
+  }
+});

@@ -1,0 +1,259 @@
+/** What users install: the bundles, the package for npm, the standalone program. */
+
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { test } from "node:test";
+import * as library from "../mod.ts";
+import { bundle, compileArguments } from "../scripts/bundles.ts";
+import { assert, assertEquals, assertMatch } from "./helpers/assert.ts";
+import { type Ended, project, run, runtime } from "./helpers/runtime.ts";
+import { ELSEWHERE, isLong } from "./helpers/share.ts";
+import { inTemp } from "./helpers/temp.ts";
+
+/** What is the same on every runtime is tried on the fastest. */
+const onBun = { skip: runtime === "bun" || isLong ? false : ELSEWHERE };
+
+/** The command that runs a file in this runtime, as a user would. */
+function runner(...flags: string[]): string[] {
+  return runtime === "deno"
+    ? [process.execPath, "run", "--no-prompt", ...flags.length === 0 ? ["-A"] : flags]
+    : [process.execPath];
+}
+
+/** Runs tests of the command line against another file than its source; returns how many passed. */
+async function passed(cli: string, ...files: string[]): Promise<number> {
+  const paths = files.map((file) => `./tests/${file}.test.ts`);
+  const command = {
+    deno: ["test", "-A", "--no-check", "--no-prompt", ...paths],
+    bun: ["test", "--timeout=60000", ...paths],
+    node: ["--test", ...paths],
+  }[runtime];
+  const env: NodeJS.ProcessEnv = { ...process.env, UNTORN_CLI: cli, NO_COLOR: "1" };
+  // Within a test, Node's runner would take this for a part of it, and run nothing.
+  delete env.NODE_TEST_CONTEXT;
+  const { code, stdout, stderr } = await run([process.execPath, ...command], "", {
+    cwd: project,
+    env,
+  });
+  assertEquals(code, 0, stdout + stderr);
+  return Number(/(?<!\d)(\d+) pass|pass (\d+)/.exec(stdout + stderr)!.slice(1).find(Boolean));
+}
+
+test(
+  "the bundle exports what mod.ts does, with types, and is the same wherever it is made",
+  inTemp(async (dir) => {
+    const [one, two] = [join(dir, "one"), join(dir, "a/b/two")];
+    await bundle(one);
+    await bundle(two);
+    const files = [
+      "untorn-cli.js",
+      "untorn-cli.js.map",
+      "untorn.d.ts",
+      "untorn.js",
+      "untorn.js.map",
+    ];
+    assertEquals([readdirSync(one).sort(), readdirSync(two).sort()], [files, files]);
+    for (const file of files) {
+      assert(readFileSync(join(one, file)).equals(readFileSync(join(two, file))), file);
+      assert(
+        !readFileSync(join(one, file), "utf8").includes(project),
+        `${file} has a path of this machine`,
+      );
+    }
+    const built = await import(join(one, "untorn.js"));
+    assertEquals(Object.keys(built).sort(), Object.keys(library).sort());
+    const types = readFileSync(join(one, "untorn.d.ts"), "utf8");
+    const [, exported] = /\nexport \{ ([^}]*) \};/.exec(types)!;
+    const values = exported!.split(", ").filter((name) => !name.startsWith("type "));
+    assertEquals(values.map((name) => name.split(" ").at(-1)!).sort(), Object.keys(library).sort());
+    assertMatch(types, /\/\*\*\n\* Replaces or creates one file\./);
+    const { sources, sourcesContent } = JSON.parse(
+      readFileSync(join(one, "untorn.js.map"), "utf8"),
+    );
+    assert(sources.includes("lib/swap.ts") && sourcesContent.length === sources.length);
+  }),
+);
+
+test(
+  "the bundled command passes the tests of the command line",
+  inTemp(async (dir) => {
+    await bundle(dir);
+    const count = await passed(join(dir, "untorn-cli.js"), "cli", "cli_dirs");
+    assert(count > 20, `${count}`);
+  }),
+);
+
+for (const file of ["cli", "cli_apply", "cli_cleanup", "cli_dirs", "cli_help", "cli_permissions"]) {
+  test(
+    `the standalone program passes the tests of the command line: ${file}`,
+    onBun,
+    inTemp(async (dir) => {
+      const count = await passed(await compiled(dir), file);
+      assert(count > 3, `${count}`);
+    }),
+  );
+}
+
+async function compiled(dir: string): Promise<string> {
+  const program = join(dir, "untorn");
+  const bun = join(project, "node_modules/bun/bin/bun.exe");
+  const made = await run([bun, ...compileArguments(program)], "", { cwd: project });
+  assertEquals(made.code, 0, made.stderr);
+  return program;
+}
+
+test(
+  "the standalone program runs no code of the directory that it is called in",
+  onBun,
+  inTemp(async (dir) => {
+    const program = await compiled(dir);
+    writeFileSync(join(dir, "bunfig.toml"), 'preload = ["./other.js"]\n');
+    writeFileSync(join(dir, "other.js"), 'console.log("other code")\n');
+    writeFileSync(join(dir, ".env"), "NO_COLOR=1\n");
+    const { code, stdout, stderr } = await run([program, "write", "file", "-v"], "x", { cwd: dir });
+    assertEquals([code, stdout], [0, ""]);
+    assertMatch(stderr, /^untorn: wrote 1 bytes to "file"/);
+    assertEquals(readFileSync(join(dir, "file"), "utf8"), "x");
+  }),
+);
+
+/** Installs the package as npm would pack it, into an empty project. */
+async function install(dir: string): Promise<string> {
+  const [source, user] = [join(dir, "source"), join(dir, "user")];
+  await bundle(join(source, "dist"));
+  const { files } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
+  for (const file of ["package.json", "README.md", "LICENSE", "CHANGELOG.md"]) {
+    cpSync(join(project, file), join(source, file));
+  }
+  // Its scripts would make the bundle again, in the sources.
+  const packed = await run(["npm", "pack", "--ignore-scripts", "--json"], "", { cwd: source });
+  assertEquals(packed.code, 0, packed.stderr);
+  const answer = JSON.parse(packed.stdout);
+  // npm 12 answers by names.
+  const [tarball] = Array.isArray(answer) ? answer : Object.values(answer);
+  const inside = tarball.files.map(({ path }: { path: string }) => path);
+  assertEquals(inside.sort(), [...files, "LICENSE", "README.md", "package.json"].sort());
+  mkdirSync(user);
+  writeFileSync(join(user, "package.json"), '{ "private": true, "type": "module" }');
+  const options = ["--offline", "--no-audit", "--no-fund"];
+  const installed = await run(["npm", "install", ...options, join(source, tarball.filename)], "", {
+    cwd: user,
+  });
+  assertEquals(installed.code, 0, installed.stderr);
+  assertEquals(readdirSync(join(user, "node_modules")).filter((name) => !name.startsWith(".")), [
+    "untorn",
+  ]);
+  return user;
+}
+
+const PROGRAM = `
+import { atomicWriteJson, persistDir, transaction, UntornError } from "untorn";
+import { readFileSync } from "node:fs";
+
+await persistDir("data", { "a.txt": "one" });
+await transaction("data", async (tx) => {
+  await tx.write("a.txt", "two");
+  await tx.writeJson("b.json", {});
+});
+const error = await atomicWriteJson("data", 1).catch((error) => error);
+if (!(error instanceof UntornError) || error.code !== "EISDIR") throw new Error("?");
+console.log(readFileSync("data/a.txt", "utf8"));
+`;
+
+const TYPED = `
+import { atomicWrite, type Durability, type PersistResult, persistDir, type WriteResult } from "untorn";
+
+const durability: Durability = "file";
+const result: WriteResult = await atomicWrite("typed.txt", "x", { durability });
+const persisted: PersistResult = await persistDir("typed", { "a.txt": "x" });
+console.log(result.bytes, persisted.written);
+// @ts-expect-error There is no such option.
+if (false as boolean) await atomicWrite("x", "x", { durable: true });
+`;
+
+test(
+  "the package for npm works from JavaScript and TypeScript, and has its command",
+  inTemp(async (dir) => {
+    const user = await install(dir);
+    writeFileSync(join(user, "main.js"), PROGRAM);
+    writeFileSync(join(user, "main.ts"), TYPED);
+    const flags = ["--node-modules-dir=manual", "-A"];
+    const plain = await run([...runner(...flags), "main.js"], "", { cwd: user });
+    assertEquals([plain.code, plain.stdout], [0, "two\n"], plain.stderr);
+    const typed = await run([...runner(...flags), "main.ts"], "", { cwd: user });
+    assertEquals([typed.code, typed.stdout], [0, "1 1\n"], typed.stderr);
+
+    const calls: Record<typeof runtime, string[]> = {
+      deno: [...runner(), "node_modules/untorn/dist/untorn-cli.js"],
+      bun: [process.execPath, "x", "--no-install", "untorn"],
+      node: ["npx", "--no-install", "untorn"],
+    };
+    // Bun and npx run the first Node there is.
+    const PATH = [join(project, "node_modules/node/bin"), process.env.PATH].join(delimiter);
+    const env = { ...process.env, PATH };
+    const called: Ended = await run([...calls[runtime], "write", "c.txt"], "by the command", {
+      cwd: user,
+      env,
+    });
+    assertEquals(
+      [called.code, readFileSync(join(user, "c.txt"), "utf8")],
+      [0, "by the command"],
+      called.stderr,
+    );
+  }),
+);
+
+test(
+  "the types of the package resolve, strictly, in both ways of TypeScript",
+  onBun,
+  inTemp(async (dir) => {
+    const user = await install(dir);
+    writeFileSync(join(user, "main.ts"), TYPED);
+    cpSync(join(project, "node_modules/@types"), join(user, "node_modules/@types"), {
+      recursive: true,
+    });
+    cpSync(join(project, "node_modules/undici-types"), join(user, "node_modules/undici-types"), {
+      recursive: true,
+    });
+    const tsc = [...runner(), join(project, "node_modules/typescript/lib/tsc.js")];
+    for (const [module, moduleResolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
+      for (const target of ["es2022", "esnext"]) {
+        const compilerOptions = {
+          strict: true,
+          noEmit: true,
+          module,
+          moduleResolution,
+          target,
+          types: ["node"],
+        };
+        writeFileSync(
+          join(user, "tsconfig.json"),
+          JSON.stringify({ compilerOptions, files: ["main.ts"] }),
+        );
+        const { code, stdout } = await run([...tsc, "-p", "."], "", { cwd: user });
+        assertEquals([code, stdout], [0, ""], `${module}, ${target}`);
+      }
+    }
+  }),
+);
+
+test(
+  "deno publish would publish the sources, and nothing else",
+  { skip: runtime === "deno" ? false : "it is Deno's command" },
+  async () => {
+    const { code, stderr } = await run(
+      [process.execPath, "publish", "--dry-run", "--allow-dirty", "--no-check"],
+      "",
+      { cwd: project, env: { ...process.env, NO_COLOR: "1" } },
+    );
+    assertEquals(code, 0, stderr);
+    const files = [...stderr.matchAll(/file:\/\/(\S+)/g)].map(([, path]) =>
+      path!.slice(project.length)
+    );
+    const outside = files.filter((file) =>
+      !/^(lib\/[\w/]+\.ts|mod\.ts|cli\.ts|deno\.json|[A-Z]+(\.md)?)$/.test(file)
+    );
+    assert(files.length > 60, stderr);
+    assertEquals(outside, []);
+  },
+);
