@@ -66,3 +66,8 @@ export function compileArguments(file: string): string[] {
   const closed = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
   return ["build", "--compile", ...closed, "cli.ts", "--outfile", file];
 }
+
+/** Deno's arguments that make a program with these permissions; `DENO_NO_PACKAGE_JSON` must be set. */
+export function denoCompileArguments(file: string, permissions: string[]): string[] {
+  return ["compile", "--no-config", "--no-prompt", ...permissions, "--output", file, "cli.ts"];
+}

@@ -9,7 +9,7 @@
  * That of Deno is as safe as `deno run`: what it may not do can't be asked for, either.
  */
 
-import { compileArguments } from "./bundles.ts";
+import { compileArguments, denoCompileArguments } from "./bundles.ts";
 import { ensureDependencies, Failure, main, printSize, programs, run } from "./tools.ts";
 
 /** Bun's names for systems; the last two are for Linux with musl, such as Alpine. */
@@ -34,8 +34,7 @@ await main(async () => {
   if (what === "--deno") {
     return await make(`dist/untorn-deno${extension(Deno.build.os)}`, (file) => {
       const permissions = flags.length === 0 ? ALL : flags;
-      const args = ["--no-config", "--no-prompt", ...permissions, "--output", file, "cli.ts"];
-      return [programs.deno, "compile", ...args];
+      return [programs.deno, ...denoCompileArguments(file, permissions)];
     });
   }
   await ensureDependencies();

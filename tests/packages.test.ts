@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "nod
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import * as library from "../mod.ts";
-import { bundle, compileArguments } from "../scripts/bundles.ts";
+import { bundle, compileArguments, denoCompileArguments } from "../scripts/bundles.ts";
 import { assert, assertEquals, assertMatch } from "./helpers/assert.ts";
 import { type Ended, project, run, runtime } from "./helpers/runtime.ts";
 import { ELSEWHERE, isLong } from "./helpers/share.ts";
@@ -216,24 +216,42 @@ test(
       recursive: true,
     });
     const tsc = [...runner(), join(project, "node_modules/typescript/lib/tsc.js")];
-    for (const [module, moduleResolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]]) {
-      for (const target of ["es2022", "esnext"]) {
-        const compilerOptions = {
-          strict: true,
-          noEmit: true,
-          module,
-          moduleResolution,
-          target,
-          types: ["node"],
-        };
-        writeFileSync(
-          join(user, "tsconfig.json"),
-          JSON.stringify({ compilerOptions, files: ["main.ts"] }),
-        );
-        const { code, stdout } = await run([...tsc, "-p", "."], "", { cwd: user });
-        assertEquals([code, stdout], [0, ""], `${module}, ${target}`);
-      }
+    for (
+      const [module, moduleResolution, target] of [
+        ["nodenext", "nodenext", "es2022"],
+        ["esnext", "bundler", "esnext"],
+      ]
+    ) {
+      const resolution = { module, moduleResolution, target, types: ["node"] };
+      const compilerOptions = { strict: true, noEmit: true, ...resolution };
+      const config = JSON.stringify({ compilerOptions, files: ["main.ts"] });
+      writeFileSync(join(user, "tsconfig.json"), config);
+      const { code, stdout } = await run([...tsc, "-p", "."], "", { cwd: user });
+      assertEquals([code, stdout], [0, ""], moduleResolution);
     }
+  }),
+);
+
+test(
+  "a program that Deno compiles has the permissions it was made with, and asks for none",
+  { skip: runtime === "deno" ? false : "it is Deno's command" },
+  inTemp(async (dir) => {
+    const program = join(dir, "untorn");
+    const flags = ["--allow-read=/srv", "--allow-write=/srv"];
+    const made = await run([process.execPath, ...denoCompileArguments(program, flags)], "", {
+      cwd: project,
+      // In the place of the base that Deno would download: this program can't be run, but be read.
+      env: { ...process.env, DENO_NO_PACKAGE_JSON: "1", DENORT_BIN: process.execPath },
+    });
+    assertEquals(made.code, 0, made.stderr);
+    const bytes = readFileSync(program);
+    const at = bytes.lastIndexOf('"permissions":{');
+    const permissions = bytes.subarray(at, bytes.indexOf("}", at)).toString();
+    assert(permissions.includes('"allow_read":["/srv"]'), permissions);
+    assert(permissions.includes('"allow_run":null'), permissions);
+    assert(permissions.includes('"prompt":false'), permissions);
+    for (const file of readdirSync(join(project, "lib/cli"))) assert(bytes.includes(file), file);
+    assert(!bytes.includes("node_modules/rolldown"));
   }),
 );
 
