@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { explore } from "../tests/crash/explore.ts";
 import { deep, dirs, files, type Scenario } from "../tests/crash/scenarios.ts";
 import { numbers } from "../tests/helpers/random.ts";
+import { box, COLOURS, picture, text } from "./svg.ts";
 import { main, project } from "./tools.ts";
 
 const WIDTH = 1120;
@@ -16,7 +17,6 @@ const LEFT = 424;
 const TOP = 108;
 const ROW = 46;
 const CELL = 50;
-const COLOURS = { old: "#8896a8", new: "#2f9e5f", lost: "#d2352b" };
 
 /** An operation, and what was found of it. */
 interface Row {
@@ -49,9 +49,7 @@ function rowOf(scenario: Scenario): Row {
 
 function draw(rows: Row[]): string {
   const height = TOP + rows.length * ROW + 24;
-  const parts = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="system-ui, sans-serif" font-size="13">`,
-    `<rect width="100%" height="100%" fill="#ffffff"/>`,
+  return picture(WIDTH, height, [
     text(
       24,
       34,
@@ -68,9 +66,7 @@ function draw(rows: Row[]): string {
     ),
     text(WIDTH - 24, TOP - 12, "without it, a version is lost", "end"),
     ...rows.flatMap((row, i) => drawRow(row, TOP + i * ROW)),
-    "</svg>",
-  ];
-  return parts.join("\n") + "\n";
+  ]);
 }
 
 function legend(): string[] {
@@ -110,13 +106,4 @@ function drawRow({ name, moments, missed, syncs }: Row, top: number): string[] {
     );
   }
   return parts;
-}
-
-function box(x: number, y: number, width: number, height: number, fill: string): string {
-  const at = [x, y, width, height].map((number) => Math.round(number * 100) / 100);
-  return `<rect x="${at[0]}" y="${at[1]}" width="${at[2]}" height="${at[3]}" fill="${fill}"/>`;
-}
-
-function text(x: number, y: number, content: string, anchor: string, size = 13): string {
-  return `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="${size}" fill="#1c2733">${content}</text>`;
 }
