@@ -1,49 +1,37 @@
-/** The examples with files, a site and a migration, run as programs: see `examples/README.md`. */
+/** The examples of a settings file, a site and `@std`, run as programs: see `examples/README.md`. */
 
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { test } from "node:test";
 import { assert, assertEquals, assertStringIncludes } from "./helpers/assert.ts";
-import { example, killWhen, startExample } from "./helpers/examples.ts";
-import { hidden, until } from "./helpers/runtime.ts";
+import { contents, printed, startExample, told } from "./helpers/examples.ts";
+import { programCommand, project, run, runtime, until } from "./helpers/runtime.ts";
 import { inTemp } from "./helpers/temp.ts";
-
-const text = (path: string): string => readFileSync(path, "utf8");
-const json = (path: string): unknown => JSON.parse(text(path));
-
-/** All that is in a directory, by name. */
-function contents(dir: string): Record<string, string> {
-  return Object.fromEntries(readdirSync(dir).map((name) => [name, text(join(dir, name))]));
-}
-
-/** What an example prints when it succeeds. */
-async function printed(name: string, dir: string, args: string[], read?: string[]) {
-  const { code, stdout, stderr } = await example(name, dir, args, read);
-  assertEquals([code, stderr], [0, ""]);
-  return stdout.trimEnd();
-}
-
-/** What it tells when it fails. */
-async function told(name: string, dir: string, args: string[], read?: string[]) {
-  const { code, stdout, stderr } = await example(name, dir, args, read);
-  assertEquals([code, stdout], [1, ""]);
-  return stderr;
-}
 
 test(
   "config_store: settings have their types and defaults, and are their owner's alone",
   inTemp(async (dir) => {
     const file = join(dir, "config.json");
     const config = (...args: string[]) => printed("config_store", dir, [file, ...args]);
-    assertEquals(await config("get", "port"), "8080");
+    assertEquals(await config("get", "port"), "8080\n");
     assertEquals(readdirSync(dir), []);
-    assertEquals(await config("set", "theme", "dark"), "dark");
-    assertEquals(await config("add", "visits", "2"), "2");
-    assertEquals(await config("get", "theme"), "dark");
-    assertEquals([json(file), statSync(file).mode & 0o777], [{ theme: "dark", visits: 2 }, 0o600]);
+    assertEquals(await config("set", "theme", "dark"), "dark\n");
+    assertEquals(await config("add", "visits", "2"), "2\n");
+    assertEquals(await config("get", "theme"), "dark\n");
     const refused = await told("config_store", dir, [file, "set", "port", "high"]);
     assertStringIncludes(refused, '"high" is no number');
     assertEquals(contents(dir), { "config.json": '{\n  "theme": "dark",\n  "visits": 2\n}\n' });
+    assertEquals(statSync(file).mode & 0o777, 0o600);
   }),
 );
 
@@ -70,10 +58,8 @@ test(
     for (let round = 0; round < 3; round++) {
       sums.push(...await Promise.all(Array.from({ length: 5 }, add)));
     }
-    assertEquals(
-      sums.map(Number).sort((a, b) => a - b),
-      Array.from({ length: 15 }, (_, i) => i + 1),
-    );
+    const expected = Array.from({ length: 15 }, (_, i) => i + 1);
+    assertEquals(sums.map(Number).sort((a, b) => a - b), expected);
     assertEquals(contents(dir), { "config.json": '{\n  "visits": 15\n}\n' });
   }),
 );
@@ -86,11 +72,11 @@ function texts(dir: string, count: number): [src: string, out: string, site: str
 }
 
 test(
-  "publish: a reader beside ten builds sees each page of one build",
+  "publish: a reader beside ten builds sees all pages of one build",
   inTemp(async (dir) => {
     const [src, out, site] = texts(dir, 30);
     const build = () => printed("publish", out, ["build", src, site], [src]);
-    assertStringIncludes(await build(), "build 1: 31 pages (create)");
+    assertEquals(await build(), "build 1: 31 pages (create)\n");
     const watcher = startExample("publish", out, ["watch", site, "0"]);
     let seen = "";
     watcher.child.stdout!.on("data", (text) => seen += text);
@@ -112,98 +98,103 @@ test(
 );
 
 test(
-  "publish: a text that is gone takes its page with it; a build that fails changes nothing; versions come back",
+  "publish: a page goes with its text; a build that fails changes nothing; versions come back",
   inTemp(async (dir) => {
     const [src, out, site] = texts(dir, 2);
     const publish = (...args: string[]) => printed("publish", out, args, [src]);
     await publish("build", src, site);
     const first = contents(site);
     assertStringIncludes(first["text1.html"]!, "<pre>a &lt; b &amp; 1\n</pre>");
-    writeFileSync(join(src, "text2.txt"), "");
+    rmSync(join(src, "text1.txt"));
     await publish("build", src, site);
-    assertEquals(Object.keys(contents(site)).length, 4);
+    assertEquals(Object.keys(contents(site)).sort(), ["index.html", "text0.html"]);
     writeFileSync(join(src, "index.txt"), "");
     assertStringIncludes(await told("publish", out, ["build", src, site], [src]), "index.txt");
-    assertStringIncludes(text(join(site, "text2.html")), "build 2");
-    assertEquals(await publish("versions", site), "now: build 2: 4 pages\n1: build 1: 3 pages");
+    assertEquals(await publish("versions", site), "now: build 2: 2 pages\n1: build 1: 3 pages\n");
     await publish("rollback", site);
     assertEquals(contents(site), first);
-    assertEquals(await publish("versions", site), "now: build 1: 3 pages\n2: build 2: 4 pages");
+    assertEquals(await publish("versions", site), "now: build 1: 3 pages\n2: build 2: 2 pages\n");
     assertEquals(readdirSync(out).sort(), [".history-site", "site", "site.build.json"]);
   }),
 );
 
-/** A folder of notes in format 1. */
-function notes(dir: string, count: number): string {
-  const folder = join(dir, "notes");
-  mkdirSync(folder);
-  writeFileSync(join(folder, "format.json"), '{"format":1}');
-  for (let i = 0; i < count; i++) {
-    const note = {
-      title: `Note ${i}`,
-      date: "2024-02-29T10:00Z",
-      tags: "all, odd".slice(0, i % 2 ? 8 : 3),
-    };
-    writeFileSync(join(folder, `note${i}.json`), JSON.stringify(note));
+/** Where `@std` comes from in a test: its own registry may be out of reach. */
+const std = Object.fromEntries(
+  ["assert/mod", "cli/parse_args", "path/mod"].map((file) => [
+    `@std/${file.split("/")[0]}`,
+    pathToFileURL(join(project, "node_modules/deno-std", `${file}.js`)).href,
+  ]),
+);
+
+/** The command of `with_std.ts`, which finds `@std` by an import map, or by packages beside a copy of it. */
+function withStd(dir: string, args: string[]): string[] {
+  if (runtime === "deno") {
+    const map = join(dir, "imports.json");
+    writeFileSync(map, JSON.stringify({ imports: std }));
+    const flags = [`--import-map=${map}`, `--allow-read=${dir}`, `--allow-write=${dir}`];
+    return programCommand("examples/with_std.ts", args, flags);
   }
-  return folder;
+  for (const [name, url] of Object.entries(std)) {
+    const folder = join(dir, "node_modules", name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), '{"type": "module", "exports": "./mod.js"}');
+    writeFileSync(join(folder, "mod.js"), `export * from "${url}";\n`);
+  }
+  const copy = join(dir, "examples/with_std.ts");
+  mkdirSync(join(dir, "examples"));
+  copyFileSync(join(project, "examples/with_std.ts"), copy);
+  writeFileSync(
+    join(dir, "mod.ts"),
+    `export * from "${pathToFileURL(join(project, "mod.ts"))}";\n`,
+  );
+  return [process.execPath, copy, ...args];
 }
 
 test(
-  "migrate: all notes and the format change; run again, nothing does",
+  "with_std: lines are sorted beside @std/path, @std/cli and @std/assert; what is no text stays",
   inTemp(async (dir) => {
-    const folder = notes(dir, 3);
-    chmodSync(join(folder, "note1.json"), 0o600);
-    assertEquals(await printed("migrate", dir, [folder]), "3 notes are in format 2 now");
-    const created = "2024-02-29T10:00:00.000Z";
-    const note1 = { title: "Note 1", created, tags: ["all", "odd"] };
-    assertEquals(json(join(folder, "note1.json")), note1);
-    assertEquals(statSync(join(folder, "note1.json")).mode & 0o777, 0o600);
-    assertEquals(json(join(folder, "tags.json")), {
-      all: ["note0.json", "note1.json", "note2.json"],
-      odd: ["note1.json"],
-    });
-    assertEquals(json(join(folder, "format.json")), { format: 2 });
-    const after = contents(folder);
-    assertEquals(await printed("migrate", dir, [folder]), "nothing to do");
-    assertEquals([contents(folder), readdirSync(dir)], [after, ["notes"]]);
+    const [list, bytes] = [join(dir, "list.txt"), join(dir, "bytes.txt")];
+    writeFileSync(list, "b\na10\na2\nb");
+    writeFileSync(bytes, Uint8Array.of(0x62, 0x0a, 0xff, 0x0a));
+    const command = withStd(dir, ["--unique", list, bytes]);
+    const { code, stdout, stderr } = await run(command);
+    assertEquals([code, stdout, readFileSync(list, "utf8")], [
+      1,
+      "list.txt: sorted\n",
+      "a2\na10\nb\n",
+    ]);
+    assertStringIncludes(stderr, "bytes.txt");
+    assertEquals([...readFileSync(bytes)], [0x62, 0x0a, 0xff, 0x0a]);
   }),
 );
 
-test(
-  "migrate: a fault in one note is told with its name, and leaves all as it was",
-  inTemp(async (dir) => {
-    const folder = notes(dir, 3);
-    for (const fault of ['{"title": ', '{"title": "x", "date": "soon"}']) {
-      writeFileSync(join(folder, "note2.json"), fault);
-      const before = contents(folder);
-      const error = await told("migrate", dir, [folder]);
-      assert(/note2\.json: .*; the old version is unchanged\n$/.test(error), error);
-      assertEquals([contents(folder), readdirSync(dir)], [before, ["notes"]]);
-    }
-  }),
-);
+/** Whether `with_std_fs.ts` can be loaded: it says then what it wants to be told. */
+function canLoad(): boolean {
+  const [program, ...args] = withStdFs([], []);
+  const { stderr } = spawnSync(program!, args, { encoding: "utf8", timeout: 3000 });
+  return stderr.includes("say FROM and TO");
+}
+
+function withStdFs(args: string[], flags: string[]): string[] {
+  return programCommand("examples/with_std_fs.ts", args, ["--no-lock", ...flags]);
+}
+
+const noStdFs = "only Deno loads @std/fs by itself, where its registry can be reached";
 
 test(
-  "migrate: killed as its changes are being made, it is brought to its end by the next run",
+  "with_std_fs: a folder is mirrored beside @std/fs",
+  { skip: runtime === "deno" && canLoad() ? false : noStdFs },
   inTemp(async (dir) => {
-    const isUnderWay = (folder: string) =>
-      hidden(folder).some((name) => name.startsWith(".commit-"));
-    // On a busy machine a kill may come too late.
-    for (let tries = 1; tries <= 5; tries++) {
-      const place = join(dir, `${tries}`);
-      mkdirSync(place);
-      const folder = notes(place, 200);
-      await killWhen(startExample("migrate", place, [folder]), () => isUnderWay(folder));
-      if (!isUnderWay(folder)) continue;
-      assertEquals(await printed("migrate", place, [folder]), "nothing to do");
-      const { "format.json": format, "tags.json": tags, ...all } = contents(folder);
-      assertEquals([format, tags!.slice(0, 8)], ['{\n  "format": 2\n}\n', '{\n  "all"']);
-      assertEquals(Object.keys(all).length, 200);
-      assert(Object.values(all).every((note) => JSON.parse(note).created !== undefined));
-      assertEquals(readdirSync(place), ["notes"]);
-      return;
-    }
-    throw new Error("no kill came in time");
+    const [from, to] = [join(dir, "from"), join(dir, "to/mirror")];
+    mkdirSync(join(from, "sub"), { recursive: true });
+    mkdirSync(join(dir, "to"));
+    for (const name of ["a", "sub/b"]) writeFileSync(join(from, name), name);
+    const flags = [`--allow-read=${from},${join(dir, "to")}`, `--allow-write=${join(dir, "to")}`];
+    const mirror = async () => assertEquals((await run(withStdFs([from, to], flags))).code, 0);
+    await mirror();
+    assertEquals(readFileSync(join(to, "sub/b"), "utf8"), "sub/b");
+    rmSync(join(from, "a"));
+    await mirror();
+    assertEquals(readdirSync(to), ["sub"]);
   }),
 );

@@ -176,3 +176,21 @@ test(
     }
   }),
 );
+
+test(
+  "new entries of a directory, and new directories, obey the umask",
+  inTemp(async (dir) => {
+    const x = join(dir, "x");
+    for (const form of ["persistDir", "persistDirSync"]) {
+      for (const [umask, file, directory] of [["027", "640", "750"], ["077", "600", "700"]]) {
+        const persist = programCommand("tests/fixtures/persist.ts", [form, x, "auto"]);
+        const command = ["sh", "-c", `umask ${umask}; exec "$@"`, "sh", ...persist];
+        const { code, stdout } = await run(command);
+        assertEquals([code, JSON.parse(stdout).written], [0, 1]);
+        const modes = [join(x, "a"), x].map((path) => modeOf(path).toString(8));
+        assertEquals(modes, [file, directory], `${form}, ${umask}`);
+        rmSync(x, { recursive: true });
+      }
+    }
+  }),
+);

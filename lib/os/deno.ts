@@ -30,7 +30,11 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     realpath: (path) => Deno.realPathSync(absolute(path)),
     readdir: (path) => listSync(path),
     create: (path, mode) => handle(Deno.openSync(path, creating(mode))),
-    createWhole: (path, mode, bytes) => Deno.writeFileSync(path, bytes, { createNew: true, mode }),
+    createWhole: (path, mode, bytes) => {
+      // A mode that is given here is set in the end, whatever the umask is.
+      const given = mode === 0o666 ? {} : { mode };
+      Deno.writeFileSync(path, bytes, { createNew: true, ...given });
+    },
     open: (path) => handle(Deno.openSync(path)),
     openDir: (path) => windows ? undefined : handle(Deno.openSync(path)),
     read: (open, into) => file(open).readSync(into) ?? 0,
