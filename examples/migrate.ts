@@ -9,9 +9,9 @@
  *     2   {"format": 2}, {"title", "created": a time, "tags": ["a", "b"]}, and tags.json, the names
  *         of the notes by tag
  *
- * It rests on `transaction`: no program that starts later, after a crash or a power cut either, finds
- * the notes in two formats, or a format.json that does not fit them. Run again, it does nothing; a
- * fault in one note leaves all as it was, and is told with the note's name.
+ * It rests on `transaction`: after a crash or a power cut, all of it is there or nothing, once the next
+ * transaction or a `cleanup` of the folder has run. Run again, it does nothing; a fault in one note
+ * leaves all as it was, and is told with the note's name.
  */
 
 import { readdir, readFile } from "node:fs/promises";
@@ -24,8 +24,6 @@ interface NewNote {
   created: string;
   tags: string[];
 }
-
-const OWN = ["format.json", "tags.json"];
 
 async function readJson(dir: string, name: string): Promise<Record<string, unknown>> {
   let value: unknown;
@@ -46,6 +44,7 @@ function migrated(name: string, note: Record<string, unknown>): NewNote {
     throw new Error(`${name}: "date" is no date`);
   }
   if (typeof tags !== "string") throw new Error(`${name}: "tags" is no text`);
+  if ("created" in others) throw new Error(`${name}: it has "created" already`);
   return {
     ...others,
     title,
@@ -61,7 +60,8 @@ async function migrate(dir: string, tx: Transaction): Promise<number | undefined
   if (format === 2) return undefined;
   if (format !== 1) throw new Error(`format.json: format ${format} is unknown`);
   const names = (await readdir(dir)).filter((name) => /^[^.].*\.json$/.test(name)).sort();
-  const notes = names.filter((name) => !OWN.includes(name));
+  if (names.includes("tags.json")) throw new Error("tags.json: a note must not be called that");
+  const notes = names.filter((name) => name !== "format.json");
   const byTag = new Map<string, string[]>();
   for (const name of notes) {
     const note = migrated(name, await readJson(dir, name));

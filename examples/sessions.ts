@@ -23,8 +23,13 @@ type Metadata = { id: number; title: string };
 
 const inJson = (value: unknown): string => JSON.stringify(value, null, 2) + "\n";
 
-async function readJson<T>(...path: string[]): Promise<T> {
-  return JSON.parse(await readFile(join(...path), "utf8"));
+async function readJson<T>(...parts: string[]): Promise<T> {
+  const path = join(...parts);
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function nameOf({ id, title }: Metadata): string {
@@ -74,7 +79,8 @@ async function rename(store: string, tx: Transaction, id: string, title: string)
   await tx.remove(name);
   await tx.persistDir(nameOf(data), async (stage) => {
     const filter = (path: string): boolean => path !== old;
-    await cp(dir, stage.path, { recursive: true, preserveTimestamps: true, filter });
+    const asItIs = { recursive: true, preserveTimestamps: true, verbatimSymlinks: true };
+    await cp(dir, stage.path, { ...asItIs, filter });
     await stage.write("metadata.json", inJson(data));
   });
 }

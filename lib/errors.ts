@@ -153,7 +153,8 @@ interface Explanation {
 
 function explain(error: unknown, failure: Failure): Explanation | undefined {
   if (error instanceof SourceError) {
-    const what = `its source failed: ${text(error.cause)}`;
+    const source = ["change", "update"].includes(failure.operation) ? "the function" : "its source";
+    const what = `${source} failed: ${text(error.cause)}`;
     return { code: "ERR_SOURCE", what, advice: "", cause: error.cause };
   }
   if (error instanceof Refusal) {

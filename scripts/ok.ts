@@ -5,10 +5,15 @@
 
 import { ensureDependencies, Failure, main, programs, run } from "./tools.ts";
 
+/** Those whose imports can be found without a registry. */
+const EXAMPLES = ["config_store", "migrate", "publish", "sessions"].map((name) =>
+  `examples/${name}.ts`
+);
+
 const STEPS: [name: string, args: string[]][] = [
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
-  ["types", ["check", "mod.ts", "cli.ts", "scripts", "bench", "tests"]],
+  ["types", ["check", "mod.ts", "cli.ts", "scripts", "bench", "tests", ...EXAMPLES]],
   ["documentation", ["doc", "--lint", "mod.ts"]],
   ["examples", ["test", "-A", "--no-prompt", "--doc", "mod.ts", "lib", "README.md"]],
   ["tests", ["run", "-A", "scripts/test.ts"]],
