@@ -8,4 +8,5 @@
 
 import { main } from "./lib/cli/main.ts";
 
-if (import.meta.main) await main();
+// Not awaited: where all of it is one file, what is loaded later stands below this line.
+if (import.meta.main) void main();

@@ -5,9 +5,31 @@
 
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Plugin, RolldownOptions } from "rolldown";
+import type { Plugin } from "rollup";
 
 const project = fileURLToPath(new URL("../", import.meta.url));
+
+/** Takes the types away, and leaves the rest as it is, comments too. */
+async function withoutTypes(): Promise<Plugin> {
+  const { default: typescript } = await import("typescript");
+  const { ModuleKind, ScriptTarget } = typescript;
+  const compilerOptions = {
+    module: ModuleKind.ESNext,
+    target: ScriptTarget.ESNext,
+    verbatimModuleSyntax: true,
+    sourceMap: true,
+  };
+  return {
+    name: "without-types",
+    transform: (code, fileName) => {
+      const { outputText, sourceMapText } = typescript.transpileModule(code, {
+        compilerOptions,
+        fileName,
+      });
+      return { code: outputText.replace(/\n\/\/# sourceMappingURL=.*$/, ""), map: sourceMapText! };
+    },
+  };
+}
 
 /** For who runs the file itself, as `npx` does; the sources are for Deno. */
 const forNode: Plugin = {
@@ -20,42 +42,39 @@ const forNode: Plugin = {
 };
 
 /**
- * Writes `untorn.js` with `untorn.d.ts`, and `untorn-cli.js`, which run in Deno, Bun and Node, and returns
- * their paths. They keep the documentation and have a source map, which has the sources in it. The same
- * sources make the same bytes, wherever they are put.
+ * Writes `untorn.js` and `untorn-cli.js`, which run in Deno, Bun and Node, and returns their paths. They
+ * keep all comments and have a source map, which has the sources in it. The same sources make the same
+ * bytes, wherever they are put.
  */
 export async function bundle(dir: string): Promise<string[]> {
-  // Loaded here, so that a script can install them first.
-  const { rolldown } = await import("rolldown");
-  const { dts } = await import("rolldown-plugin-dts");
-  const bundles: RolldownOptions[] = [
-    { input: { "untorn": "mod.ts" } },
-    { input: { "untorn-cli": "cli.ts" }, plugins: [forNode] },
-    {
-      input: { "untorn": "mod.ts" },
-      plugins: [dts({ emitDtsOnly: true, oxc: true, tsconfig: false })],
-    },
+  const plain = await withoutTypes();
+  return [
+    await write(join(dir, "untorn.js"), "mod.ts", [plain]),
+    await write(join(dir, "untorn-cli.js"), "cli.ts", [plain, forNode]),
   ];
-  const files: string[] = [];
-  for (const options of bundles) {
-    const bundle = await rolldown({
-      cwd: project,
-      platform: "neutral",
-      external: /^(node|bun):/,
-      ...options,
-    });
-    const { output } = await bundle.write({
-      dir,
-      format: "esm",
-      codeSplitting: false,
-      sourcemap: true,
-      sourcemapPathTransform: (source, map) =>
-        relative(project, resolve(dirname(map), source)).replaceAll("\\", "/"),
-    });
-    await bundle.close();
-    files.push(...output.map(({ fileName }) => join(dir, fileName)));
-  }
-  return files;
+}
+
+/** Writes `untorn.d.ts`, the types of the library, and returns its path. */
+export async function bundleTypes(dir: string): Promise<string> {
+  const { dts } = await import("rollup-plugin-dts");
+  return await write(join(dir, "untorn.d.ts"), "mod.ts", [dts()]);
+}
+
+async function write(file: string, entry: string, plugins: Plugin[]): Promise<string> {
+  // Loaded here, so that a script can install it first.
+  const { rollup } = await import("rollup");
+  const input = join(project, entry);
+  const bundle = await rollup({ input, plugins, external: /^(node|bun):/ });
+  await bundle.write({
+    file,
+    format: "esm",
+    inlineDynamicImports: true,
+    sourcemap: file.endsWith(".js"),
+    sourcemapPathTransform: (source, map) =>
+      relative(project, resolve(dirname(map), source)).replaceAll("\\", "/"),
+  });
+  await bundle.close();
+  return file;
 }
 
 /**
