@@ -117,7 +117,8 @@ function testCommand(runtime: Runtime, files: string[], xml: string): [string, .
     case "node": {
       const shown = ["--test-reporter=spec", "--test-reporter-destination=stdout"];
       const report = ["--test-reporter=junit", `--test-reporter-destination=${xml}`];
-      return [program, "--test", `--test-timeout=${LIMIT}`, ...shown, ...report, ...files];
+      const limits = [`--test-timeout=${LIMIT}`, "--test-isolation=none"];
+      return [program, "--test", ...limits, ...shown, ...report, ...files];
     }
   }
 }
