@@ -8,6 +8,7 @@ import { COMMANDS } from "../lib/cli/commands.ts";
 import { optionsOf } from "../lib/cli/completions.ts";
 import { assert, assertEquals, assertMatch } from "./helpers/assert.ts";
 import { type Ended, programCommand, run } from "./helpers/runtime.ts";
+import { shared } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 function untorn(args: string[], cwd: string, input = ""): Promise<Ended> {
@@ -50,6 +51,7 @@ test("each command has a help of 80 columns, with an example of itself", async (
 
 test(
   "each option that a help lists is taken",
+  shared(0),
   inTemp(async (dir) => {
     for (const { name, load } of COMMANDS) {
       const help = (await load()).help;
@@ -68,6 +70,7 @@ test(
 
 test(
   "with --json each command prints the fields that its help tells",
+  shared(1),
   inTemp(async (dir) => {
     for (const name of ["site", "src"]) mkdirSync(join(dir, name));
     writeFileSync(join(dir, "src/a"), "a");

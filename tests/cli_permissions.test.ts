@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { libraryPath } from "../lib/os/mod.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
 import { type Ended, programCommand, run, runtime } from "./helpers/runtime.ts";
-import { ELSEWHERE, isMine } from "./helpers/share.ts";
+import { shared } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** A call of the command in a directory that is made anew for each try of it. */
@@ -143,8 +143,7 @@ function call({ args, input = "x" }: Case, dir: string, flags?: string[]): Promi
 for (const [number, one] of cases.entries()) {
   const name = one.args.join(" ") + (one.prepare === undefined ? "" : ` (${one.flags.join(" ")})`);
 
-  const skip = isMine(number) ? false : ELSEWHERE;
-  test(`untorn permissions ${name} prints the smallest flags`, { skip }, async () => {
+  test(`untorn permissions ${name} prints the smallest flags`, shared(number), async () => {
     await inCase(one, async (dir, flags) => {
       const told = await run(
         programCommand("cli.ts", ["permissions", "--json", ...one.args]),

@@ -16,6 +16,7 @@ import { test } from "node:test";
 import { assert, assertEquals, assertStringIncludes } from "./helpers/assert.ts";
 import { contents, printed, startExample, told } from "./helpers/examples.ts";
 import { programCommand, project, run, runtime, until } from "./helpers/runtime.ts";
+import { shared } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 test(
@@ -51,6 +52,7 @@ test(
 
 test(
   "config_store: the changes of five processes at a time add up",
+  shared(2),
   inTemp(async (dir) => {
     const file = join(dir, "config.json");
     const add = () => printed("config_store", dir, [file, "add", "visits", "1"]);
@@ -73,6 +75,7 @@ function texts(dir: string, count: number): [src: string, out: string, site: str
 
 test(
   "publish: a reader beside ten builds sees all pages of one build",
+  shared(3),
   inTemp(async (dir) => {
     const [src, out, site] = texts(dir, 30);
     const build = () => printed("publish", out, ["build", src, site], [src]);

@@ -14,6 +14,7 @@ import { test } from "node:test";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "./helpers/assert.ts";
 import { contents, example, killWhen, printed, startExample, told } from "./helpers/examples.ts";
 import { hidden } from "./helpers/runtime.ts";
+import { shared } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 const text = (...path: string[]): string => readFileSync(join(...path), "utf8");
@@ -63,6 +64,7 @@ test(
 
 test(
   "sessions: killed at any moment of a rename, name and title are both old or both new",
+  shared(1),
   inTemp(async (dir) => {
     const store = join(dir, "store");
     await printed("sessions", dir, [store, "new", "Title 0"]);
@@ -147,6 +149,7 @@ test(
 
 test(
   "migrate: killed as its changes are being made, it is brought to its end by the next run",
+  shared(0),
   inTemp(async (dir) => {
     // On a busy machine a kill may come too late.
     for (let tries = 1; tries <= 5; tries++) {

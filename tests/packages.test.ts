@@ -1,26 +1,20 @@
 /** What users install: the bundles, the package for npm, the standalone program. */
 
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
 import * as library from "../mod.ts";
 import { bundle, bundleTypes, compileArguments, denoCompileArguments } from "../scripts/bundles.ts";
 import { assert, assertEquals, assertMatch } from "./helpers/assert.ts";
-import { type Ended, project, run, runtime } from "./helpers/runtime.ts";
+import { project, run, runtime } from "./helpers/runtime.ts";
 import { ELSEWHERE, isLong } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** What is the same on every runtime is tried on the fastest. */
+const onDeno = { skip: runtime === "deno" ? false : "it runs all three, and is run on Deno" };
 const onBun = { skip: runtime === "bun" || isLong ? false : ELSEWHERE };
 
 const FILES = ["untorn-cli.js", "untorn-cli.js.map", "untorn.js", "untorn.js.map"];
-
-/** The command that runs a file in this runtime, as a user would. */
-function runner(...flags: string[]): string[] {
-  return runtime === "deno"
-    ? [process.execPath, "run", "--no-prompt", ...flags.length === 0 ? ["-A"] : flags]
-    : [process.execPath];
-}
 
 /** Runs tests of the command line against another file than its source; returns how many passed. */
 async function passed(cli: string, ...files: string[]): Promise<number> {
@@ -59,27 +53,6 @@ test(
   }),
 );
 
-test(
-  "bundles and types are the same wherever they are made",
-  onBun,
-  inTemp(async (dir) => {
-    const [one, two] = [join(dir, "a"), join(dir, "b/c")];
-    for (const dir of [one, two]) {
-      await bundle(dir);
-      await bundleTypes(dir);
-    }
-    const all = [...FILES, "untorn.d.ts"].sort();
-    assertEquals([readdirSync(one).sort(), readdirSync(two).sort()], [all, all]);
-    for (const file of all) {
-      assert(readFileSync(join(one, file)).equals(readFileSync(join(two, file))), file);
-    }
-    const types = readFileSync(join(one, "untorn.d.ts"), "utf8");
-    const [, exported] = /\nexport \{ ([^}]*) \};/.exec(types)!;
-    assertEquals(exported!.split(", ").sort(), Object.keys(library).sort());
-    assertMatch(types, /\n \* Replaces or creates one file\./);
-  }),
-);
-
 for (const file of ["cli", "cli_apply", "cli_cleanup", "cli_dirs", "cli_help", "cli_permissions"]) {
   test(
     `the standalone program passes the tests of the command line: ${file}`,
@@ -93,7 +66,6 @@ for (const file of ["cli", "cli_apply", "cli_cleanup", "cli_dirs", "cli_help", "
 
 async function compiled(dir: string): Promise<string> {
   const program = join(dir, "untorn");
-  const bun = join(project, "node_modules/bun/bin/bun.exe");
   const made = await run([bun, ...compileArguments(program)], "", { cwd: project });
   assertEquals(made.code, 0, made.stderr);
   return program;
@@ -114,9 +86,8 @@ test(
   }),
 );
 
-/** Installs the package as npm would pack it, into an empty project. */
-async function install(dir: string): Promise<string> {
-  const [source, user] = [join(dir, "source"), join(dir, "user")];
+/** Makes the package as npm would, of what is made of the sources; returns its file. */
+async function pack(source: string): Promise<string> {
   await bundle(join(source, "dist"));
   await bundleTypes(join(source, "dist"));
   const { files } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
@@ -124,24 +95,27 @@ async function install(dir: string): Promise<string> {
     cpSync(join(project, file), join(source, file));
   }
   // Its scripts would make the bundle again, in the sources.
-  const packed = await run(["npm", "pack", "--ignore-scripts", "--json"], "", { cwd: source });
-  assertEquals(packed.code, 0, packed.stderr);
-  const answer = JSON.parse(packed.stdout);
+  const { code, stdout, stderr } = await run(["npm", "pack", "--ignore-scripts", "--json"], "", {
+    cwd: source,
+  });
+  assertEquals(code, 0, stderr);
+  const answer = JSON.parse(stdout);
   // npm 12 answers by names.
   const [tarball] = Array.isArray(answer) ? answer : Object.values(answer);
   const inside = tarball.files.map(({ path }: { path: string }) => path);
   assertEquals(inside.sort(), [...files, "LICENSE", "README.md", "package.json"].sort());
+  return join(source, tarball.filename);
+}
+
+/** Installs a package, without a registry, into an empty project. */
+async function install(tarball: string, user: string): Promise<void> {
   mkdirSync(user);
   writeFileSync(join(user, "package.json"), '{ "private": true, "type": "module" }');
   const options = ["--offline", "--no-audit", "--no-fund"];
-  const installed = await run(["npm", "install", ...options, join(source, tarball.filename)], "", {
-    cwd: user,
-  });
-  assertEquals(installed.code, 0, installed.stderr);
-  assertEquals(readdirSync(join(user, "node_modules")).filter((name) => !name.startsWith(".")), [
-    "untorn",
-  ]);
-  return user;
+  const { code, stderr } = await run(["npm", "install", ...options, tarball], "", { cwd: user });
+  assertEquals(code, 0, stderr);
+  const found = readdirSync(join(user, "node_modules"));
+  assertEquals(found.filter((name) => !name.startsWith(".")), ["untorn"]);
 }
 
 const PROGRAM = `
@@ -169,51 +143,44 @@ console.log(result.bytes, persisted.written);
 if (false as boolean) await atomicWrite("x", "x", { durable: true });
 `;
 
+const [bun, node] = ["bun/bin/bun.exe", "node/bin/node"].map((path) =>
+  join(project, "node_modules", path)
+) as [string, string];
+
 test(
-  "the package for npm works from JavaScript and TypeScript, and has its command",
+  "the package for npm works from JavaScript and TypeScript in three runtimes, and has its command",
+  onDeno,
   inTemp(async (dir) => {
-    const user = await install(dir);
+    const [source, user] = [join(dir, "source"), join(dir, "user")];
+    await install(await pack(source), user);
     writeFileSync(join(user, "main.js"), PROGRAM);
     writeFileSync(join(user, "main.ts"), TYPED);
-    const flags = ["--node-modules-dir=manual", "-A"];
-    const plain = await run([...runner(...flags), "main.js"], "", { cwd: user });
-    assertEquals([plain.code, plain.stdout], [0, "two\n"], plain.stderr);
-    const typed = await run([...runner(...flags), "main.ts"], "", { cwd: user });
-    assertEquals([typed.code, typed.stdout], [0, "1 1\n"], typed.stderr);
+    const deno = [process.execPath, "run", "--no-prompt", "-A", "--node-modules-dir=manual"];
+    const commands: [runner: string[], command: string[]][] = [
+      [deno, [...deno, "node_modules/untorn/dist/untorn-cli.js"]],
+      [[bun], [bun, "x", "--no-install", "untorn"]],
+      [[node], ["npx", "--no-install", "untorn"]],
+    ];
+    // npx and Bun run the first Node there is.
+    const env = { ...process.env, PATH: [dirname(node), process.env.PATH].join(delimiter) };
+    for (const [runner, command] of commands) {
+      const plain = await run([...runner, "main.js"], "", { cwd: user });
+      assertEquals([plain.code, plain.stdout], [0, "two\n"], plain.stderr);
+      const typed = await run([...runner, "main.ts"], "", { cwd: user });
+      assertEquals([typed.code, typed.stdout], [0, "1 1\n"], typed.stderr);
+      const text = `by ${command[0]}`;
+      const called = await run([...command, "write", "c.txt"], text, { cwd: user, env });
+      assertEquals(
+        [called.code, readFileSync(join(user, "c.txt"), "utf8")],
+        [0, text],
+        called.stderr,
+      );
+    }
 
-    const calls: Record<typeof runtime, string[]> = {
-      deno: [...runner(), "node_modules/untorn/dist/untorn-cli.js"],
-      bun: [process.execPath, "x", "--no-install", "untorn"],
-      node: ["npx", "--no-install", "untorn"],
-    };
-    // Bun and npx run the first Node there is.
-    const PATH = [join(project, "node_modules/node/bin"), process.env.PATH].join(delimiter);
-    const env = { ...process.env, PATH };
-    const called: Ended = await run([...calls[runtime], "write", "c.txt"], "by the command", {
-      cwd: user,
-      env,
-    });
-    assertEquals(
-      [called.code, readFileSync(join(user, "c.txt"), "utf8")],
-      [0, "by the command"],
-      called.stderr,
-    );
-  }),
-);
-
-test(
-  "the types of the package resolve, strictly, in both ways of TypeScript",
-  onBun,
-  inTemp(async (dir) => {
-    const user = await install(dir);
-    writeFileSync(join(user, "main.ts"), TYPED);
-    cpSync(join(project, "node_modules/@types"), join(user, "node_modules/@types"), {
-      recursive: true,
-    });
-    cpSync(join(project, "node_modules/undici-types"), join(user, "node_modules/undici-types"), {
-      recursive: true,
-    });
-    const tsc = [...runner(), join(project, "node_modules/typescript/lib/tsc.js")];
+    for (const name of ["@types", "undici-types"]) {
+      const into = join(user, "node_modules", name);
+      cpSync(join(project, "node_modules", name), into, { recursive: true });
+    }
     const browser = { types: [], lib: ["esnext", "dom", "dom.asynciterable"] };
     for (
       const resolution of [
@@ -224,15 +191,37 @@ test(
       const compilerOptions = { strict: true, noEmit: true, ...resolution };
       const config = JSON.stringify({ compilerOptions, files: ["main.ts"] });
       writeFileSync(join(user, "tsconfig.json"), config);
-      const { code, stdout } = await run([...tsc, "-p", "."], "", { cwd: user });
+      const tsc = [node, join(project, "node_modules/typescript/lib/tsc.js"), "-p", "."];
+      const { code, stdout } = await run(tsc, "", { cwd: user });
       assertEquals([code, stdout], [0, ""], resolution.module);
     }
   }),
 );
 
 test(
+  "bundles and types are the same wherever they are made, and the types are of all there is",
+  onDeno,
+  inTemp(async (dir) => {
+    const [one, two] = [join(dir, "a"), join(dir, "b/c")];
+    for (const dir of [one, two]) {
+      await bundle(dir);
+      await bundleTypes(dir);
+    }
+    const all = [...FILES, "untorn.d.ts"].sort();
+    assertEquals([readdirSync(one).sort(), readdirSync(two).sort()], [all, all]);
+    for (const file of all) {
+      assert(readFileSync(join(one, file)).equals(readFileSync(join(two, file))), file);
+    }
+    const types = readFileSync(join(one, "untorn.d.ts"), "utf8");
+    const [, exported] = /\nexport \{ ([^}]*) \};/.exec(types)!;
+    assertEquals(exported!.split(", ").sort(), Object.keys(library).sort());
+    assertMatch(types, /\n \* Replaces or creates one file\./);
+  }),
+);
+
+test(
   "a program that Deno compiles has the permissions it was made with, and asks for none",
-  { skip: runtime === "deno" ? false : "it is Deno's command" },
+  onDeno,
   inTemp(async (dir) => {
     const program = join(dir, "untorn");
     const flags = ["--allow-read=/srv", "--allow-write=/srv"];
@@ -256,7 +245,7 @@ test(
 
 test(
   "deno publish would publish the sources, and nothing else",
-  { skip: runtime === "deno" ? false : "it is Deno's command" },
+  onDeno,
   async () => {
     const { code, stderr } = await run(
       [process.execPath, "publish", "--dry-run", "--allow-dirty", "--no-check"],

@@ -86,7 +86,7 @@ const NOT_RUN = "npx -y deno@2 task test";
 
 test(
   "each command of README.md does what it should, in a clone",
-  { skip: runtime === "deno" ? false : "it takes all three runtimes, and is run on Deno" },
+  { skip: runtime === "deno" ? false : "it runs all three, and is run on Deno" },
   inTemp(async (dir) => {
     const [clone, bin, place] = ["clone", "bin", "place"].map((name) => join(dir, name)) as [
       string,

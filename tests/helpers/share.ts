@@ -19,6 +19,11 @@ export function isMine(number: number): boolean {
   return isLong || TURNS[number % TURNS.length] === runtime;
 }
 
+/** The options of a test that has this number. */
+export function shared(number: number): { skip: string | false } {
+  return { skip: isMine(number) ? false : ELSEWHERE };
+}
+
 /** How often something is repeated: in all over the three runtimes, or on each where there is time. */
 export function times(number: number): number {
   return isLong ? number : Math.ceil(number / 3);
