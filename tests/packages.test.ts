@@ -7,7 +7,7 @@ import * as library from "../mod.ts";
 import { bundle, bundleTypes, compileArguments, denoCompileArguments } from "../scripts/bundles.ts";
 import { assert, assertEquals, assertMatch } from "./helpers/assert.ts";
 import { project, run, runtime } from "./helpers/runtime.ts";
-import { ELSEWHERE, isLong } from "./helpers/share.ts";
+import { ELSEWHERE, isLong, shared } from "./helpers/share.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 /** What is the same on every runtime is tried on the fastest. */
@@ -200,7 +200,7 @@ test(
 
 test(
   "bundles and types are the same wherever they are made, and the types are of all there is",
-  onDeno,
+  shared(2),
   inTemp(async (dir) => {
     const [one, two] = [join(dir, "a"), join(dir, "b/c")];
     for (const dir of [one, two]) {
