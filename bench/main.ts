@@ -1,6 +1,7 @@
 /**
- * What a write and a persist cost against a hand-written bound, on each runtime, on a memory file system (where there is one)
- * and on the disk of the temporary directory, as Markdown. `--quick` takes fewer rounds.
+ * How fast the command starts, and what a write, a persist and a cleanup cost against a hand-written bound,
+ * on each runtime, on a memory file system (where there is one) and on the disk of the temporary
+ * directory, as Markdown. `--quick` takes fewer rounds.
  */
 
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { ensureDependencies, Failure, main, programs, run } from "../scripts/too
 
 const ROUNDS = Deno.args.includes("--quick") ? "4" : "30";
 
-const FILES = ["writes.ts", "dirs.ts", "cleanup.ts"];
+const FILES = ["startup.ts", "writes.ts", "dirs.ts", "cleanup.ts"];
 const HEAD = "| runtime | what / against what | ratio | spread | ms |";
 
 await main(async () => {
