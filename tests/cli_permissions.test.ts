@@ -72,6 +72,11 @@ const cases: Case[] = [
     flags: ["--allow-read=./out,./src", "--allow-write=./out"],
   },
   {
+    args: ["persist", "out/site", "--from", "link"],
+    flags: ["--allow-read=./link,./out", "--allow-write=./out"],
+    prepare: (dir) => symlinkSync("src", join(dir, "link")),
+  },
+  {
     args: ["persist", "site", "--from", "src"],
     flags: ["--allow-read=.", "--allow-write=."],
     optional: [ffi],

@@ -185,3 +185,17 @@ test(
     }
   }),
 );
+
+test(
+  "a dot follows a link, and what is no directory is not removed as one, also with scoped permissions",
+  inTemp(async (dir) => {
+    mkdirSync(join(dir, "there"));
+    symlinkSync("there", join(dir, "link"));
+    writeFileSync(join(dir, "file"), "kept");
+    for (const flags of [["-A"], [`--allow-read=${dir}`, `--allow-write=${dir}`]]) {
+      const { stdout, stderr } = await run(programCommand("tests/fixtures/look.ts", [dir], flags));
+      const found = ["symlink", "directory", "ENOTDIR", "ENOTDIR", "ENOTDIR", "ENOTDIR"];
+      assertEquals(stdout, JSON.stringify(found) + "\n", stderr);
+    }
+  }),
+);

@@ -23,7 +23,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
   });
 
   const sync: Calls = {
-    lstat: (path) => stat(Deno.lstatSync(path), windows),
+    lstat: (path) => stat(look(path), windows),
     fstat: (open) => stat(file(open).statSync(), windows),
     readlink: (path) => Deno.readLinkSync(path),
     // For a relative one, Deno asks for permission to read the working directory.
@@ -67,8 +67,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     fsType: (path) =>
       mayStatFs() ? process.getBuiltinModule("node:fs").statfsSync(path).type : undefined,
     mkdir: (path, mode) => Deno.mkdirSync(path, { mode }),
-    // With the slash, what is no directory any more stays.
-    rmdir: (path) => Deno.removeSync(`${path}/`),
+    rmdir: (path) => process.getBuiltinModule("node:fs").rmdirSync(path),
     removeTree: (path) => Deno.removeSync(path, { recursive: true }),
     openLock: (path) => {
       // Created exclusively or not at all: `create` alone would follow a link that somebody put there.
@@ -114,13 +113,22 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     },
     copy: (from, to) => Deno.copyFile(from, to),
     mkdir: (path, mode) => Deno.mkdir(path, { mode }),
-    rmdir: (path) => Deno.remove(`${path}/`),
+    // `Deno.remove` takes a file as well, also by a path with a slash where permissions are scoped.
+    rmdir: (path) => process.getBuiltinModule("node:fs").promises.rmdir(path),
     removeTree: (path) => Deno.remove(path, { recursive: true }),
     ...syncFileSystem(true),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 
   return { sync, async };
+}
+
+/** Where permissions are scoped, Deno takes the dot off a path, which says that a link is followed. */
+function look(path: string): Deno.FileInfo {
+  if (!path.endsWith(`${sep}.`)) return Deno.lstatSync(path);
+  const found = Deno.statSync(path.slice(0, -1));
+  if (!found.isDirectory) throw new OsError("ENOTDIR", "lstat", path);
+  return found;
 }
 
 /** Whether the kind of a file system may be known; never prompts. Only Linux has such numbers. */
