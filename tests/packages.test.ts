@@ -200,7 +200,7 @@ test(
 
 test(
   "bundles and types are the same wherever they are made, and the types are of all there is",
-  shared(2),
+  shared(1),
   inTemp(async (dir) => {
     const [one, two] = [join(dir, "a"), join(dir, "b/c")];
     for (const dir of [one, two]) {

@@ -6,7 +6,7 @@
 import { runtime } from "./runtime.ts";
 
 /** Whose turn it is: each gets so much that all end at about the same time. */
-const TURNS: string[] = ["bun", "deno", "node", "bun", "node"];
+const TURNS: string[] = ["bun", "node", "deno", "bun", "node", "bun", "node"];
 
 /** Whether each runtime is to try all. */
 export const isLong: boolean = process.env.UNTORN_LONG !== undefined;
