@@ -65,7 +65,11 @@ async function underSignals(
     return { signal, listener };
   });
   const code = await body(abort.signal);
-  // Sent again with nobody listening, so that whoever waits for this process sees why it ended.
-  if (caught !== undefined) host.raise(caught);
-  else host.exit(code);
+  if (caught !== undefined) {
+    // Sent again with nobody listening, so that whoever waits for this process sees why it ended. It may
+    // arrive a moment later, in another thread (signal(7)): the process must not have ended well by then.
+    host.raise(caught);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  host.exit(caught === undefined ? code : 1);
 }
