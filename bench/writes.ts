@@ -1,95 +1,113 @@
 /**
- * bench/writes.ts DIR ROUNDS: how long a 4 KiB and a 1 MiB replace take against the bound, a
- * hand-written sequence of the same calls that does not look at the target. Both run in this process,
- * turn by turn; what counts is the ratio within a round. Prints rows of a Markdown table.
+ * bench/writes.ts DIR BUDGET: how long it takes to replace a file of 4 KiB and of 1 MiB, against the bound
+ * of the same durability, beside the packages that offer that durability.
  */
 
-import {
-  close,
-  closeSync,
-  fsync,
-  fsyncSync,
-  open,
-  openSync,
-  rename,
-  renameSync,
-  write,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { atomicWrite, atomicWriteSync, type Durability } from "../mod.ts";
-import { compare, time } from "./ratios.ts";
+import { bound, boundSync } from "./bound.ts";
+import { dir, race, repeat } from "./measure.ts";
 
-const [dir, rounds] = [process.argv[2]!, Number(process.argv[3])];
-const on = { open: promisify(open), close: promisify(close), fsync: promisify(fsync) };
-const also = { write: promisify(write), rename: promisify(rename) };
-let count = 0;
+type Write = (path: string, content: Buffer) => unknown;
 
-function boundSync(path: string, bytes: Uint8Array, durability: Durability): void {
-  const temp = `${path}.${count++}`;
-  const file = openSync(temp, "wx", 0o666);
-  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
-  if (durability !== "none") fsyncSync(file);
-  closeSync(file);
-  renameSync(temp, path);
-  if (durability !== "full") return;
-  const parent = openSync(dir, "r");
-  fsyncSync(parent);
-  closeSync(parent);
+/** What a package offers of each form and durability. */
+type Offers = Partial<Record<`${"sync" | "async"}, ${Durability}`, Write>>;
+
+/** A name that no compiler follows: the packages need not be installed. */
+async function load<Module>(name: string): Promise<Module> {
+  return await import(name) as Module;
 }
 
-async function bound(path: string, bytes: Uint8Array, durability: Durability): Promise<void> {
-  const temp = `${path}.${count++}`;
-  const file = await on.open(temp, "wx", 0o666);
-  for (let at = 0; at < bytes.length;) {
-    at += (await also.write(file, bytes, at, bytes.length - at, null)).bytesWritten;
-  }
-  if (durability !== "none") await on.fsync(file);
-  await on.close(file);
-  await also.rename(temp, path);
-  if (durability !== "full") return;
-  const parent = await on.open(dir, "r");
-  await on.fsync(parent);
-  await on.close(parent);
-}
+type Options<Of> = (path: string, content: Buffer, options: Of) => unknown;
 
-const forms = {
-  sync: [
-    async (...[path, bytes, durability]: Parameters<typeof bound>) =>
-      await boundSync(path, bytes, durability),
-    async (...[path, bytes, durability]: Parameters<typeof bound>) =>
-      void await atomicWriteSync(path, bytes, { durability }),
-  ],
-  async: [
-    bound,
-    async (...[path, bytes, durability]: Parameters<typeof bound>) =>
-      void await atomicWrite(path, bytes, { durability }),
-  ],
-} as const;
+/** Each package by its documented call; the syncs that it has no option for are as they are. */
+const packages: Record<string, () => Promise<Offers>> = {
+  "write-file-atomic": async () => {
+    type Call = Options<{ fsync: boolean }>;
+    const { default: write } = await load<{ default: Call & { sync: Call } }>("write-file-atomic");
+    return {
+      "sync, none": (path, content) => write.sync(path, content, { fsync: false }),
+      "async, none": (path, content) => write(path, content, { fsync: false }),
+      "sync, file": (path, content) => write.sync(path, content, { fsync: true }),
+      "async, file": (path, content) => write(path, content, { fsync: true }),
+    };
+  },
+  atomically: async () => {
+    type Call = Options<{ fsync: boolean }>;
+    const { writeFile, writeFileSync } = await load<{ writeFile: Call; writeFileSync: Call }>(
+      "atomically",
+    );
+    return {
+      "sync, none": (path, content) => writeFileSync(path, content, { fsync: false }),
+      "async, none": (path, content) => writeFile(path, content, { fsync: false }),
+      "sync, file": (path, content) => writeFileSync(path, content, { fsync: true }),
+      "async, file": (path, content) => writeFile(path, content, { fsync: true }),
+    };
+  },
+  steno: async () => {
+    type Class = new (path: string) => { write: (content: Buffer) => Promise<void> };
+    const { Writer } = await load<{ Writer: Class }>("steno");
+    return { "async, none": (path, content) => new Writer(path).write(content) };
+  },
+  "fast-write-atomic": async () => {
+    const { default: { promise } } = await load<{ default: { promise: Write } }>(
+      "fast-write-atomic",
+    );
+    return { "async, file": promise };
+  },
+  "fs-jetpack": async () => {
+    type Call = Options<{ atomic: true }>;
+    const { default: jetpack } = await load<{ default: { write: Call; writeAsync: Call } }>(
+      "fs-jetpack",
+    );
+    return {
+      "sync, none": (path, content) => jetpack.write(path, content, { atomic: true }),
+      "async, none": (path, content) => jetpack.writeAsync(path, content, { atomic: true }),
+    };
+  },
+  "crash-safe-write-file": async () => {
+    type Call = (path: string, content: Buffer, done: (error: unknown) => void) => void;
+    const { default: { writeFile } } = await load<{ default: { writeFile: Call } }>(
+      "crash-safe-write-file",
+    );
+    return {
+      "async, full": (path, content) =>
+        new Promise<void>((resolve, reject) =>
+          writeFile(path, content, (error) => error ? reject(error) : resolve())
+        ),
+    };
+  },
+};
 
-/** The ms that a call takes, of so many. */
-async function each(calls: number, call: () => Promise<void>): Promise<number> {
-  const all = await time(async () => {
-    for (let i = 0; i < calls; i++) await call();
-  });
-  return all / calls;
-}
+const peers: [string, Offers][] = [];
+for (const [name, offers] of Object.entries(packages)) peers.push([name, await offers()]);
 
 const path = join(dir, "file");
 for (const [size, name] of [[4096, "4 KiB"], [1024 * 1024, "1 MiB"]] as const) {
-  const bytes = new Uint8Array(size).fill(120);
-  writeFileSync(path, bytes);
-  for (const durability of ["none", "file", "full"] as const) {
-    for (const [form, [theirs, ours]] of Object.entries(forms)) {
+  const content = Buffer.alloc(size, "x");
+  writeFileSync(path, content);
+  for (const form of ["sync", "async"] as const) {
+    for (const durability of ["none", "file", "full"] as const) {
       const calls = size === 4096 ? 20 : 3;
-      await compare(
-        `${name}, ${form}, ${durability}`,
-        rounds,
-        () => each(calls, () => theirs(path, bytes, durability)),
-        () => each(calls, () => ours(path, bytes, durability)),
-      );
+      const sync = form === "sync";
+      const each = (write: Write) => repeat(calls, () => write(path, content));
+      await race({
+        table: "Replacing a file",
+        row: `${name}, ${form}, ${durability}`,
+        contestants: {
+          bound: each((path, content) => (sync ? boundSync : bound)(path, content, durability)),
+          Untorn: each((path, content) =>
+            (sync ? atomicWriteSync : atomicWrite)(path, content, { durability })
+          ),
+          ...Object.fromEntries(
+            peers.flatMap(([peer, offers]) => {
+              const write = offers[`${form}, ${durability}`];
+              return write === undefined ? [] : [[peer, each(write)]];
+            }),
+          ),
+        },
+      });
     }
   }
 }

@@ -164,8 +164,7 @@ export function* writeFile(
       throw error;
     }
     const writer = new BlockWriter(stage, settings, source.size);
-    yield* writer.addAll(source);
-    yield* writer.finish();
+    yield* writer.writeAll(source);
     return rehearsal ? yield* stage.rehearse() : yield* stage.commit();
   } catch (error) {
     throw yield* stage.fail(error);

@@ -20,10 +20,11 @@ const MOST_AT_ONCE = 2 ** 30;
 
 /** Writes bytes to an open file, all of them. */
 export function* writeFully(os: Os, file: Handle, bytes: Uint8Array): Steps<void> {
-  for (let rest = bytes; rest.length > 0;) {
-    const count = yield* os.write(file, rest.subarray(0, MOST_AT_ONCE));
+  for (let at = 0; at < bytes.length;) {
+    const whole = at === 0 && bytes.length <= MOST_AT_ONCE;
+    const count = yield* os.write(file, whole ? bytes : bytes.subarray(at, at + MOST_AT_ONCE));
     if (count === 0) throw new OsError("EIO", "write");
-    rest = rest.subarray(count);
+    at += count;
   }
 }
 
@@ -61,17 +62,21 @@ export class BlockWriter {
     this.#length += bytes.length;
   }
 
-  /** Takes all of a source; one that is not read to its end is cancelled. */
-  *addAll(source: Source): Steps<void> {
-    if (source.whole !== undefined) return yield* this.#write(source.whole);
+  /** Takes all of a source, and writes it; one that is not read to its end is cancelled. */
+  writeAll(source: Source): Steps<void> {
+    return source.whole === undefined ? this.#addAll(source) : this.#write(source.whole);
+  }
+
+  *#addAll(source: Source & { whole: undefined }): Steps<void> {
     const { signal } = this.#settings;
     const encoder = new ChunkEncoder();
     try {
       for (;;) {
         const bytes = yield* nextBytes(source.chunks, encoder, signal);
-        if (bytes === undefined) return;
+        if (bytes === undefined) break;
         yield* this.add(bytes);
       }
+      yield* this.finish();
     } catch (error) {
       yield* cancel(source, signal);
       throw error;
@@ -92,14 +97,16 @@ export class BlockWriter {
 
   *#write(bytes: Uint8Array): Steps<void> {
     const { signal, onProgress } = this.#settings;
-    const block = signal === undefined && onProgress === undefined ? bytes.length : WATCHED;
+    const isWhole = bytes.length <= WATCHED || signal === undefined && onProgress === undefined;
+    const block = isWhole ? bytes.length : WATCHED;
     for (let at = 0; at < bytes.length; at += block) {
       signal?.throwIfAborted();
-      const part = bytes.subarray(at, at + block);
+      const part = isWhole ? bytes : bytes.subarray(at, at + block);
       yield* this.#sink.write(part);
       this.#written += part.length;
       this.#report();
     }
+    if (this.#written === 0) this.#report();
   }
 
   #report(): void {

@@ -237,7 +237,7 @@ function* tryDirectorySync(os: Os, scratch: string): Steps<Found> {
   const open = yield* os.openDir(scratch);
   if (open === undefined) return no("this system has no such call");
   try {
-    yield* os.fsync(open);
+    yield* os.fsync(open, scratch);
     return YES;
   } finally {
     yield* os.close(open);

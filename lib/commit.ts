@@ -36,10 +36,11 @@ export function* commitAll(
 ): Steps<boolean> {
   yield* mark(os, root, changes);
   const { ino } = yield* os.lstat(inside(root, "."));
-  const record = yield* os.create(inside(staged, RECORD), 0o600);
+  const path = inside(staged, RECORD);
+  const record = yield* os.create(path, 0o600);
   try {
     yield* writeFully(os, record, new TextEncoder().encode(toText(ino, changes)));
-    if (sync) yield* os.fsync(record);
+    if (sync) yield* os.fsync(record, path);
   } finally {
     yield* os.close(record);
   }

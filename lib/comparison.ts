@@ -40,9 +40,9 @@ export class Comparison {
     return (yield* this.#read(1)).length === 0;
   }
 
-  /** Syncs the file; false where that takes a handle open for writing (Windows). */
-  *sync(): Steps<boolean> {
-    return yield* trySync(this.#os, this.#file!);
+  /** Syncs the file, which was opened at that path; false where that takes a handle open for writing (Windows). */
+  sync(path: string): Steps<boolean> {
+    return trySync(this.#os, this.#file!, path);
   }
 
   /** Closes the file; nothing equals it from then on. */
@@ -62,10 +62,10 @@ export class Comparison {
   }
 }
 
-/** Syncs what is open; false where the system can't. Every other failure stays one. */
-export function* trySync(os: Os, open: Handle): Steps<boolean> {
+/** Syncs what is open at a path; false where the system can't. Every other failure stays one. */
+export function* trySync(os: Os, open: Handle, path: string): Steps<boolean> {
   try {
-    yield* os.fsync(open);
+    yield* os.fsync(open, path);
     return true;
   } catch (error) {
     if (error instanceof OsError && NO_FSYNC.includes(error.code)) return false;

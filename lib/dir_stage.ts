@@ -300,7 +300,7 @@ export class DirStage {
     for (const parent of this.#newParents.parents) yield* syncDir(os, parent);
     if (!moves || this.#target!.stat === undefined) return;
     // Who finds something at a shortened name must be able to read the full one.
-    if (this.#lock?.handle !== undefined) yield* os.fsync(this.#lock.handle);
+    if (this.#lock?.handle !== undefined) yield* os.fsync(this.#lock.handle, this.#lock.path);
     yield* syncDir(os, this.#target!.dir);
   }
 

@@ -58,7 +58,7 @@ export function* walkStage(
 function* syncFile(os: Os, path: string): Steps<void> {
   const file = yield* os.open(path);
   try {
-    yield* os.fsync(file);
+    yield* os.fsync(file, path);
   } finally {
     yield* os.close(file);
   }
@@ -86,7 +86,7 @@ export function* finishDirs(
     try {
       yield* applyMetadata(os, open, path, rules, old);
       if (carry.whole.has(relative)) yield* os.utime(open, old!.mtime);
-      if (sync) yield* trySync(os, open);
+      if (sync) yield* trySync(os, open, path);
     } finally {
       yield* os.close(open);
     }
@@ -114,7 +114,7 @@ export function* syncDir(os: Os, path: string): Steps<boolean> {
   const open = yield* os.openDir(path);
   if (open === undefined) return false;
   try {
-    return yield* trySync(os, open);
+    return yield* trySync(os, open, path);
   } finally {
     yield* os.close(open);
   }

@@ -86,11 +86,10 @@ export class EntryWriter {
     const { signal, durability } = this.#settings;
     try {
       const writer = new BlockWriter(sink, { signal, onProgress: undefined });
-      yield* writer.addAll(source);
-      yield* writer.finish();
+      yield* writer.writeAll(source);
       yield* applyMetadata(os, file, path, ENTRY_RULES, old);
       if (durability !== "none" && old !== undefined && (old.mode & 0o400) === 0) {
-        yield* os.fsync(file);
+        yield* os.fsync(file, path);
         this.synced.add(relative);
       }
     } finally {

@@ -113,9 +113,9 @@ export class FileStage {
     const { durability, overwrite, signal } = this.#settings;
     const { dir, stat } = this.#target!;
     const os = this.#os;
-    if (yield* this.#isSame()) return yield* this.keep();
+    if (this.#comparison !== undefined && (yield* this.#isSame())) return yield* this.keep();
     yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
-    if (durability !== "none") yield* os.fsync(this.#file!);
+    if (durability !== "none") yield* os.fsync(this.#file!, this.#temp!);
     yield* this.#closeFile();
     // Opened before the rename: a directory that can't be opened is no reason to have replaced.
     if (durability === "full") yield* this.#openDir(dir);
@@ -123,7 +123,7 @@ export class FileStage {
     yield* overwrite ? this.#rename() : this.#link();
     return this.#result(
       true,
-      durability === "full" ? yield* this.#syncDir() : durability,
+      durability === "full" ? yield* this.#syncDir(dir) : durability,
     );
   }
 
@@ -133,13 +133,14 @@ export class FileStage {
     let { durability } = this.#settings;
     yield* this.#closeFile();
     yield* this.#unlink();
-    if (durability !== "none" && !(yield* comparison.sync())) {
+    if (durability !== "none" && !(yield* comparison.sync(this.#target!.path))) {
       durability = "none";
     }
     yield* comparison.close();
     if (durability === "full") {
-      yield* this.#openDir(this.#target!.dir);
-      durability = yield* this.#syncDir();
+      const { dir } = this.#target!;
+      yield* this.#openDir(dir);
+      durability = yield* this.#syncDir(dir);
     }
     return this.#result(false, durability);
   }
@@ -194,8 +195,9 @@ export class FileStage {
   }
 
   *#rename(): Steps<void> {
+    const { path, stat } = this.#target!;
     this.#outcome = "unknown";
-    yield* this.#os.rename(this.#temp!, this.#target!.path);
+    yield* this.#os.rename(this.#temp!, path, Math.max(stat?.size ?? 0, this.#bytes));
     this.#replaced();
     this.#temp = undefined;
   }
@@ -229,13 +231,13 @@ export class FileStage {
   *#openDir(dir: string): Steps<void> {
     for (const parent of this.#dirs.parents) {
       this.#dir = yield* this.#os.openDir(parent);
-      yield* this.#syncDir();
+      yield* this.#syncDir(parent);
     }
     this.#dir = yield* this.#os.openDir(dir);
   }
 
-  *#syncDir(): Steps<Durability> {
-    if (this.#dir === undefined || !(yield* trySync(this.#os, this.#dir))) {
+  *#syncDir(dir: string): Steps<Durability> {
+    if (this.#dir === undefined || !(yield* trySync(this.#os, this.#dir, dir))) {
       return "file";
     }
     yield* this.#closeDir();

@@ -153,15 +153,16 @@ export function known<Options extends object>(
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`the options must be an object, not ${shown(options)}`);
   }
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  for (const [name, value] of given) {
+  for (const name of Object.keys(options) as (keyof Options & string)[]) {
+    const value = options[name];
+    if (value === undefined) continue;
     if (!Object.hasOwn(checks, name)) {
       const names = Object.keys(checks).join(", ");
       throw new TypeError(`unknown option "${name}": there are ${names}`);
     }
-    checks[name as keyof Options](name, value);
+    checks[name](name, value);
   }
-  return Object.fromEntries(given) as Options;
+  return options;
 }
 
 export function oneOf(...allowed: string[]): Check {

@@ -148,7 +148,7 @@ class Removal {
     }
     const above = yield* os.openDir(dir);
     try {
-      yield* this.#sync(above);
+      yield* this.#sync(above, dir);
     } finally {
       if (above !== undefined) yield* os.close(above);
     }
@@ -178,7 +178,7 @@ class Removal {
       signal?.throwIfAborted();
       yield* this.#step(isDir ? os.rename(path, aside) : os.unlink(path), stat);
       this.#result.removed = true;
-      yield* this.#sync(above);
+      yield* this.#sync(above, dir);
       if (!isDir) return;
       const error = yield* caught(removeAll(os, aside));
       if (error === undefined) return;
@@ -203,9 +203,9 @@ class Removal {
     this.outcome = "replaced";
   }
 
-  *#sync(above: Handle | undefined): Steps<void> {
+  *#sync(above: Handle | undefined, dir: string): Steps<void> {
     if (this.#settings.durability === "none") return;
-    if (above === undefined || !(yield* trySync(this.#os, above))) {
+    if (above === undefined || !(yield* trySync(this.#os, above, dir))) {
       this.#result.durability = "none";
     }
   }

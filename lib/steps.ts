@@ -8,15 +8,69 @@
  */
 
 /** An operation in progress: yields the answers of its system calls, returns its result. */
-export type Steps<T> = Generator<unknown, T, unknown>;
+export interface Steps<T> {
+  next(answer?: unknown): IteratorResult<unknown, T>;
+  throw(error: unknown): IteratorResult<unknown, T>;
+  [Symbol.iterator](): Steps<T>;
+}
 
-/** Turns a call that answers now or later into a step. */
+type Call<T> = (...args: unknown[]) => T | Promise<T>;
+
+/** Throws what stands for an error of a call with these arguments, or returns: it is made again then. */
+export type OnError = (error: unknown, args: readonly unknown[]) => void;
+
+/**
+ * Turns a call that answers now or later into a step. It is written as an iterator, since that takes a
+ * third of what a generator does, and an answer that is there at once need not go to the driver and back.
+ */
 export function lift<Args extends unknown[], T>(
   call: (...args: Args) => T | Promise<T>,
+  onError: OnError = rethrow,
 ): (...args: Args) => Steps<T> {
-  return function* (...args: Args): Steps<T> {
-    return (yield call(...args)) as T;
-  };
+  return (...args) => new Step(call as Call<T>, args, onError);
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}
+
+/** A call, which the first `next` makes. */
+class Step<T> implements Steps<T> {
+  readonly #call: Call<T>;
+  readonly #args: unknown[];
+  readonly #onError: OnError;
+  #isMade = false;
+
+  constructor(call: Call<T>, args: unknown[], onError: OnError) {
+    this.#call = call;
+    this.#args = args;
+    this.#onError = onError;
+  }
+
+  next(answer?: unknown): IteratorResult<unknown, T> {
+    return this.#isMade ? { done: true, value: answer as T } : this.#make();
+  }
+
+  throw(error: unknown): IteratorResult<unknown, T> {
+    this.#onError(error, this.#args);
+    return this.#make();
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  #make(): IteratorResult<unknown, T> {
+    this.#isMade = true;
+    for (;;) {
+      try {
+        const value = this.#call(...this.#args);
+        return value instanceof Promise ? { done: false, value } : { done: true, value };
+      } catch (error) {
+        this.#onError(error, this.#args);
+      }
+    }
+  }
 }
 
 /** Waits, as a step, for what has been started already. */

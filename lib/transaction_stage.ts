@@ -117,10 +117,9 @@ export class TransactionStage {
       try {
         const sink = { write: (bytes: Uint8Array): Steps<void> => writeFully(os, file, bytes) };
         const writer = new BlockWriter(sink, { signal, onProgress: undefined });
-        yield* writer.addAll(source);
-        yield* writer.finish();
+        yield* writer.writeAll(source);
         yield* applyMetadata(os, file, name, rules, stat);
-        if (durability !== "none") yield* this.#sync(file);
+        if (durability !== "none") yield* this.#sync(file, name);
       } finally {
         yield* os.close(file);
       }
@@ -132,9 +131,9 @@ export class TransactionStage {
   }
 
   /** A few files are synced one by one; all others together, when they are committed. */
-  *#sync(file: Handle): Steps<void> {
+  *#sync(file: Handle, path: string): Steps<void> {
     if (this.#synced++ === SYNCED) this.#wholeFs = yield* this.#os.openFs(this.#dir!);
-    if (this.#wholeFs === undefined) yield* this.#os.fsync(file);
+    if (this.#wholeFs === undefined) yield* this.#os.fsync(file, path);
   }
 
   *#closeFs(): Steps<void> {

@@ -224,6 +224,8 @@ const broken: [what: string, change: (os: Os) => Partial<Os>, seen: RegExp, why:
       canExchange: () => settle(true),
       *exchange(one, other) {
         yield* os.rename(other, `${one}.aside`);
+        // What is there now, a kill may leave.
+        yield* settle(undefined);
         yield* os.rename(one, other);
         yield* os.rename(`${one}.aside`, one);
         return true;

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { guard, OsError } from "../lib/os/errno.ts";
+import { amended, OsError } from "../lib/os/errno.ts";
+import { lift, runAsync } from "../lib/steps.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
 import { drivers } from "./helpers/ports.ts";
 import { programCommand, run, runtime } from "./helpers/runtime.ts";
@@ -34,12 +35,12 @@ const shapes: [string, object, string][] = [
 for (const [shape, properties, code] of shapes) {
   test(`an error of ${shape} is called ${code}, at once and later`, async () => {
     const raw = Object.assign(new Error(), properties);
-    const now = guard("rename", (_from: string, _to: string): void => {
+    const now = lift((_from: string, _to: string): void => {
       throw raw;
-    });
-    const later = guard("rename", (_from: string, _to: string) => Promise.reject(raw));
+    }, amended("rename"));
+    const later = lift((_from: string, _to: string) => Promise.reject(raw), amended("rename"));
     for (const call of [now, later]) {
-      const error = await assertRejects(async () => await call("from", "to"), OsError);
+      const error = await assertRejects(() => runAsync<void>(call("from", "to")), OsError);
       assertEquals([error.code, error.call, error.path], [code, "rename", "from"]);
       assertEquals(error.cause, raw);
     }
@@ -48,8 +49,8 @@ for (const [shape, properties, code] of shapes) {
 
 test("an error that is not the system's stays what it is", async () => {
   const mistake = new TypeError("not a function");
-  const call = guard("write", () => Promise.reject(mistake));
-  assertEquals(await assertRejects(async () => await call()), mistake);
+  const call = lift(() => Promise.reject(mistake), amended("write"));
+  assertEquals(await assertRejects(() => runAsync(call())), mistake);
 });
 
 test("an interrupted call is made again, a close is not", async () => {
@@ -62,8 +63,8 @@ test("an interrupted call is made again, a close is not", async () => {
         if (later) return Promise.reject(error);
         throw error;
       };
-      const call = guard(name, interrupted);
-      const answer = await (async () => await call())().catch((error) => error.code);
+      const call = lift(interrupted, amended(name));
+      const answer = await runAsync(call()).catch((error) => error.code);
       assertEquals([answer, made], [name === "close" ? "EINTR" : "done", calls]);
     }
   }
@@ -84,7 +85,7 @@ for (const { form, os, run: drive } of drivers) {
       assertEquals((await drive(fstat(file))).mode, 0o4711);
       const { uid, gid } = await drive(fstat(file));
       await drive(chown(file, at("file"), uid, gid));
-      await drive(fsync(file));
+      await drive(fsync(file, at("file")));
       await drive(close(file));
       await drive(link(at("file"), at("second")));
       const { kind, size, links } = await drive(lstat(at("second")));
@@ -103,7 +104,7 @@ for (const { form, os, run: drive } of drivers) {
       await drive(mkdir(at("sub"), 0o777));
       assertEquals((await drive(lstat(at("sub")))).kind, "directory");
       const sub = await drive(openDir(at("sub")));
-      if (process.platform !== "win32") await drive(fsync(sub!));
+      if (process.platform !== "win32") await drive(fsync(sub!, at("sub")));
       if (sub !== undefined) await drive(close(sub));
       symlinkSync("sub/../moved", at("link"));
       assertEquals((await drive(lstat(at("link")))).kind, "symlink");

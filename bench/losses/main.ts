@@ -3,10 +3,9 @@
  * one beside Untorn, `--json` prints one object. Exit code 1 if Untorn loses anything.
  */
 
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { ensureDependencies, Failure, main, programs } from "../../scripts/tools.ts";
+import { ensureDependencies, Failure, main } from "../../scripts/tools.ts";
+import { installPeers, table } from "../peers.ts";
 import { dirExperiments } from "./dirs.ts";
 import type { Experiment, Finding } from "./experiment.ts";
 import { fileExperiments } from "./files.ts";
@@ -15,7 +14,6 @@ import { raceExperiments } from "./races.ts";
 import { watchedExperiments } from "./watched.ts";
 
 const experiments = [...fileExperiments, ...watchedExperiments, ...raceExperiments];
-const folder = fileURLToPath(new URL(".", import.meta.url));
 
 /** What came of an experiment: why it was skipped, or what it found for each package. */
 interface Result {
@@ -23,33 +21,6 @@ interface Result {
   question: string;
   skipped?: string;
   found: Record<string, Finding>;
-}
-
-interface Manifest {
-  version: string;
-  dependencies: Record<string, string>;
-}
-
-async function manifest(path: string): Promise<Manifest> {
-  return JSON.parse(await Deno.readTextFile(join(folder, path, "package.json")));
-}
-
-/** The packages in the versions that are wanted, installed if they are not there. */
-async function install(): Promise<Record<string, string>> {
-  const { dependencies } = await manifest(".");
-  for (const [name, wanted] of Object.entries(dependencies)) {
-    const found = await manifest(join("node_modules", name)).catch(() => undefined);
-    if (found?.version === wanted) continue;
-    // In the Node that runs them: native parts are left out where another one would not do.
-    const PATH = [join(programs.node, ".."), Deno.env.get("PATH")].join(":");
-    // Not `npm ci`: it fails where the registry lacks a native part for some other platform.
-    const args = ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"];
-    const options = { cwd: folder, env: { PATH }, stdout: "null", stderr: "inherit" } as const;
-    const { success } = await new Deno.Command("npm", { args, ...options }).output();
-    if (!success) throw new Failure("npm install failed in bench/losses");
-    break;
-  }
-  return { untorn: (await manifest("../..")).version, ...dependencies };
 }
 
 async function examine(
@@ -68,16 +39,6 @@ async function examine(
     }));
   }
   return { experiment: name, question, found };
-}
-
-/** A Markdown table, its columns aligned. */
-function table(rows: string[][]): string {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  const lines = rows.map((row) =>
-    `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`
-  );
-  lines.splice(1, 0, `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
-  return lines.join("\n");
 }
 
 const marked = ({ good, cell }: Finding): string => good ? cell : `**${cell}**`;
@@ -112,7 +73,7 @@ await main(async () => {
     options: { only: { type: "string" }, json: { type: "boolean" } },
   });
   await ensureDependencies();
-  const versions = await install();
+  const versions = await installPeers();
   if (only !== undefined && versions[only] === undefined) {
     throw new Failure(`unknown package ${only}; known: ${Object.keys(versions).join(", ")}`);
   }

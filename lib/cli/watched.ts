@@ -127,7 +127,7 @@ function waitedFor(
         if (value instanceof Promise) {
           // Whoever waits for it is told of its error.
           underWay.add(value.then((answer) => note(name, answer), () => {}));
-        } else note(name, value);
+        }
         let answer;
         try {
           answer = yield* settle(value);
@@ -137,7 +137,9 @@ function waitedFor(
         }
         step = steps.next(answer);
       }
-      return step.value;
+      note(name, step.value);
+      // The driver sees no answer that is there at once; it must be able to stop here.
+      return yield* settle(step.value);
     });
 }
 

@@ -8,11 +8,12 @@ import { dirname, isAbsolute, sep } from "node:path";
 import { OsError } from "./errno.ts";
 import { listSync } from "./deno_listing.ts";
 import { INLINE_BYTES, inTurns } from "./inline.ts";
-import { native, syncFileSystem } from "./native.ts";
-import type { Calls, Entry, Handle, Stat } from "./port.ts";
+import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
+import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
+import { inRounds, unlessSyncing } from "./sync_rounds.ts";
 
 /** The calls of this binding, answered at once and later. */
-export function denoCalls(): { sync: Calls; async: Calls } {
+export function denoCalls(): { sync: SyncCalls; async: Calls } {
   const windows = Deno.build.os === "windows";
   const file = (handle: Handle): Deno.FsFile => handle as unknown as Deno.FsFile;
   const handle = (file: Deno.FsFile): Handle => file as unknown as Handle;
@@ -22,7 +23,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     mode,
   });
 
-  const sync: Calls = {
+  const sync: SyncCalls = {
     lstat: (path) => stat(look(path), windows),
     fstat: (open) => stat(file(open).statSync(), windows),
     readlink: (path) => Deno.readLinkSync(path),
@@ -91,20 +92,26 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     tryLock: (open, shared) => file(open).tryLockSync(!shared),
     canExchange: () => native().exchange !== undefined,
     exchange: (one, other) => native().exchange?.(one, other) ?? false,
-    ...syncFileSystem(false),
+    ...syncFileSystem(),
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
+  const rename = (from: string, to: string): Promise<void> => Deno.rename(from, to);
+  const renameSmall = unlessSyncing(sync.rename, rename);
   const async: Calls = {
     ...sync,
     readdir: (path) => list(path),
-    create: (path, mode) => Deno.open(path, creating(mode)).then(handle),
+    create: unlessSyncing(
+      sync.create,
+      (path, mode) => Deno.open(path, creating(mode)).then(handle),
+    ),
     createWhole: inTurns(sync.createWhole),
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
       bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),
-    fsync: (open) => file(open).sync(),
-    rename: (from, to) => Deno.rename(from, to),
+    fsync: inRounds(sync, (open) => file(open).sync()),
+    rename: (from, to, bytes = Infinity) =>
+      (bytes <= INLINE_BYTES ? renameSmall : rename)(from, to),
     link: (from, to) => Deno.link(from, to),
     unlink: (path) => Deno.remove(path),
     symlink: (text, path) => {
@@ -116,7 +123,7 @@ export function denoCalls(): { sync: Calls; async: Calls } {
     // `Deno.remove` takes a file as well, also by a path with a slash where permissions are scoped.
     rmdir: (path) => process.getBuiltinModule("node:fs").promises.rmdir(path),
     removeTree: (path) => Deno.remove(path, { recursive: true }),
-    ...syncFileSystem(true),
+    ...syncFileSystemLater(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 

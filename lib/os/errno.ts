@@ -4,7 +4,7 @@
  * `ERR_PERMISSION` where the runtime itself refused. Interrupted calls are made again.
  */
 
-import type { Steps } from "../steps.ts";
+import type { OnError, Steps } from "../steps.ts";
 
 /** A system call that failed. */
 export class OsError extends Error {
@@ -37,35 +37,18 @@ export function* caught(steps: Steps<void>): Steps<OsError | undefined> {
   }
 }
 
-/** Makes a call's errors `OsError`s, and makes it again as long as it is interrupted. */
-export function guard<Args extends unknown[], T>(
-  name: string,
-  call: (...args: Args) => T | Promise<T>,
-): (...args: Args) => T | Promise<T> {
-  // An interrupted close has closed: close(2), "Dealing with error returns from close()".
-  const again = (error: unknown): boolean =>
-    error instanceof OsError && error.code === "EINTR" && name !== "close";
-  const attempt = (...args: Args): T | Promise<T> => {
-    for (;;) {
-      try {
-        const answer = call(...args);
-        if (!(answer instanceof Promise)) return answer;
-        return answer.catch((raw) => {
-          const error = osError(raw, name, args);
-          if (again(error)) return attempt(...args);
-          throw error;
-        });
-      } catch (raw) {
-        const error = osError(raw, name, args);
-        if (!again(error)) throw error;
-      }
-    }
+/** Makes errors of the call of that name `OsError`s; it is made again as long as it is interrupted. */
+export function amended(name: string): OnError {
+  return (raw, args) => {
+    const error = osError(raw, name, args);
+    // An interrupted close has closed: close(2), "Dealing with error returns from close()".
+    const again = error instanceof OsError && error.code === "EINTR" && name !== "close";
+    if (!again) throw error;
   };
-  return attempt;
 }
 
 /** The error as an `OsError`; unchanged if it is none of the system's (a mistake in a program). */
-function osError(raw: unknown, call: string, args: unknown[]): unknown {
+function osError(raw: unknown, call: string, args: readonly unknown[]): unknown {
   if (raw instanceof OsError || !(raw instanceof Error)) return raw;
   const code = errnoName(raw as RuntimeError);
   const path = args.find((arg) => typeof arg === "string");

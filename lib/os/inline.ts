@@ -13,21 +13,33 @@ export const WHOLE_BYTES: number = 64 * 1024;
 const TURN = 1;
 
 let turnBegan: number | undefined;
+const waiting: (() => void)[] = [];
 
 /**
  * A call that is made at once as long as the event loop was not held for long, and otherwise when it
  * has gone round: for many short calls in a row.
  */
 export function inTurns<Args extends unknown[], T>(
-  call: (...args: Args) => T | Promise<T>,
+  call: (...args: Args) => T,
 ): (...args: Args) => T | Promise<T> {
-  return (...args) => {
-    const now = performance.now();
-    if (turnBegan === undefined) {
-      turnBegan = now;
-      setImmediate(() => turnBegan = undefined);
-    }
-    if (now - turnBegan < TURN) return call(...args);
-    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => call(...args));
-  };
+  return (...args) => isInTurn() ? call(...args) : inLaterTurn(() => call(...args));
+}
+
+function isInTurn(): boolean {
+  const now = performance.now();
+  if (turnBegan === undefined) {
+    turnBegan = now;
+    setImmediate(endTurn);
+  }
+  return now - turnBegan < TURN;
+}
+
+async function inLaterTurn<T>(call: () => T): Promise<T> {
+  do await new Promise<void>((resolve) => waiting.push(resolve)); while (!isInTurn());
+  return call();
+}
+
+function endTurn(): void {
+  turnBegan = undefined;
+  for (const resume of waiting.splice(0)) resume();
 }

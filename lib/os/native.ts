@@ -4,7 +4,7 @@
  * up, never asked for), the functions are absent. Nothing is opened before the first use.
  */
 
-import type { Calls, Handle } from "./port.ts";
+import type { Calls, Handle, SyncCalls } from "./port.ts";
 import { isDeno } from "./runtime.ts";
 
 /** What could be had; absent functions could not. */
@@ -50,24 +50,36 @@ export function native(): Native {
   return library === undefined ? {} : loaded = calls(library);
 }
 
-/** The port's calls that sync a whole file system, at once or in the background. */
-export function syncFileSystem(later: boolean): Pick<Calls, "openFs" | "syncFs" | "closeFs"> {
-  const fd = (dir: Handle): number => dir as unknown as number;
-  const check = (result: number): void => {
-    // The errno of a call in the background is another thread's: runtime and kernel say no more.
-    if (result !== 0) throw Object.assign(new Error("syncfs failed"), { code: "EIO" });
-  };
+/** The port's calls that sync a whole file system, at once. */
+export function syncFileSystem(): Pick<SyncCalls, "openFs" | "syncFs" | "closeFs"> {
   return {
-    openFs: (path) => {
-      const { openDir, syncFs, syncFsLater } = native();
-      if ((later ? syncFsLater : syncFs) === undefined || openDir === undefined) return undefined;
-      const opened = openDir(path);
-      return opened < 0 ? undefined : opened as unknown as Handle;
-    },
-    syncFs: (dir) =>
-      later ? native().syncFsLater!(fd(dir)).then(check) : check(native().syncFs!(fd(dir))),
-    closeFs: (dir) => void native().close!(fd(dir)),
+    openFs: (path) => native().syncFs === undefined ? undefined : openToSync(path),
+    syncFs: (dir) => check(native().syncFs!(descriptor(dir))),
+    closeFs: (dir) => void native().close!(descriptor(dir)),
   };
+}
+
+/** The same, synced in the background. */
+export function syncFileSystemLater(): Pick<Calls, "openFs" | "syncFs" | "closeFs"> {
+  return {
+    ...syncFileSystem(),
+    openFs: (path) => native().syncFsLater === undefined ? undefined : openToSync(path),
+    syncFs: (dir) => native().syncFsLater!(descriptor(dir)).then(check),
+  };
+}
+
+function openToSync(path: string): Handle | undefined {
+  const opened = native().openDir?.(path) ?? -1;
+  return opened < 0 ? undefined : opened as unknown as Handle;
+}
+
+function descriptor(dir: Handle): number {
+  return dir as unknown as number;
+}
+
+function check(result: number): void {
+  // The errno of a call in the background is another thread's: runtime and kernel say no more.
+  if (result !== 0) throw Object.assign(new Error("syncfs failed"), { code: "EIO" });
 }
 
 const AT_FDCWD = -100;

@@ -6,12 +6,13 @@
 import type * as Fs from "node:fs";
 import { INLINE_BYTES, inTurns } from "./inline.ts";
 import { native, syncFileSystem } from "./native.ts";
-import type { Calls, Entry, Handle, Stat } from "./port.ts";
+import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
+import { inRounds, unlessSyncing } from "./sync_rounds.ts";
 
 type Callback<T> = (error: Error | null, value?: T) => void;
 
 /** The calls of this binding, answered at once and later. */
-export function nodeCalls(): { sync: Calls; async: Calls } {
+export function nodeCalls(): { sync: SyncCalls; async: Calls } {
   const fs = process.getBuiltinModule("node:fs");
   const windows = process.platform === "win32";
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY } = fs.constants;
@@ -21,7 +22,7 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
   const fd = (file: Handle): number => file as unknown as number;
   const handle = (fd: number): Handle => fd as unknown as Handle;
 
-  const sync: Calls = {
+  const sync: SyncCalls = {
     lstat: (path) => stat(fs.lstatSync(path), windows),
     fstat: (file) => stat(fs.fstatSync(fd(file)), windows),
     readlink: (path) => fs.readlinkSync(path),
@@ -66,17 +67,25 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     tryLock: (file, shared) => tryFlock(fd(file), shared === true),
     canExchange: () => native().exchange !== undefined,
     exchange: (one, other) => native().exchange?.(one, other) ?? false,
-    ...syncFileSystem(false),
+    ...syncFileSystem(),
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
+  const rename = (from: string, to: string): Promise<void> =>
+    later((done) => fs.rename(from, to, done));
+  const renameSmall = unlessSyncing(sync.rename, rename);
   const async: Calls = {
     ...sync,
     readdir: (path) =>
       later<Fs.Dirent[]>((done) => fs.readdir(path, { withFileTypes: true }, done))
         .then((entries) => entries.map(entry)),
-    create: (path, mode) =>
-      later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(handle),
+    create: unlessSyncing(
+      sync.create,
+      (path, mode) =>
+        later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(
+          handle,
+        ),
+    ),
     createWhole: inTurns(sync.createWhole),
     read: (file, into) =>
       later((done) => fs.read(fd(file), into, 0, into.length, null, done as Callback<number>)),
@@ -87,8 +96,9 @@ export function nodeCalls(): { sync: Calls; async: Calls } {
     chmod: (file, path, mode) =>
       windows ? sync.chmod(file, path, mode) : later((done) => fs.fchmod(fd(file), mode, done)),
     chown: (file, _path, uid, gid) => later((done) => fs.fchown(fd(file), uid, gid, done)),
-    fsync: (file) => later((done) => fs.fsync(fd(file), done)),
-    rename: (from, to) => later((done) => fs.rename(from, to, done)),
+    fsync: inRounds(sync, (file) => later((done) => fs.fsync(fd(file), done))),
+    rename: (from, to, bytes = Infinity) =>
+      (bytes <= INLINE_BYTES ? renameSmall : rename)(from, to),
     link: (from, to) => later((done) => fs.link(from, to, done)),
     unlink: (path) => later((done) => fs.unlink(path, done)),
     symlink: (text, path) => later((done) => fs.symlink(text, path, done)),

@@ -4,7 +4,7 @@
  * `OsError` with its errno name, an interrupted call has been made again, and no error is dropped.
  */
 
-import { guard } from "./errno.ts";
+import { amended } from "./errno.ts";
 import { lift, type Steps } from "../steps.ts";
 
 declare const opened: unique symbol;
@@ -77,10 +77,14 @@ export interface Calls {
   chown(file: Handle, path: string, uid: number, gid: number): Answer<void>;
   /** Sets the time of modification of what is open, in ms since 1970. */
   utime(file: Handle, mtime: number): Answer<void>;
-  /** Waits until data and metadata of a file or directory are on the device. */
-  fsync(file: Handle): Answer<void>;
+  /** Waits until data and metadata of a file or directory, opened at that path, are on the device. */
+  fsync(file: Handle, path: string): Answer<void>;
   close(file: Handle): Answer<void>;
-  rename(from: string, to: string): Answer<void>;
+  /**
+   * Gives a file or directory another name. `bytes`: how many may have to be written, or be freed of what
+   * had that name, where that is known.
+   */
+  rename(from: string, to: string, bytes?: number): Answer<void>;
   /** Makes a second name for a file; fails if `to` exists. */
   link(from: string, to: string): Answer<void>;
   unlink(path: string): Answer<void>;
@@ -122,6 +126,11 @@ export interface Calls {
   sleep(ms: number): Answer<void>;
 }
 
+/** The calls of a binding that answers at once. */
+export type SyncCalls = {
+  readonly [K in keyof Calls]: (...args: Parameters<Calls[K]>) => Awaited<ReturnType<Calls[K]>>;
+};
+
 /** The same calls as steps, to be run with `yield*`. */
 export type Os = {
   readonly [K in keyof Calls]: (
@@ -133,6 +142,6 @@ export type Os = {
 export function port(calls: Calls): Os {
   const lifted = Object.entries(calls).map((
     [name, call],
-  ) => [name, lift(guard(name, call))]);
+  ) => [name, lift(call, amended(name))]);
   return Object.fromEntries(lifted) as Os;
 }

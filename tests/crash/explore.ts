@@ -196,9 +196,9 @@ export function portOf({ os }: { os: Os }, { oneByOne }: Scenario): Os {
 
 function countSyncs(os: Os, without: number | undefined): { os: Os; count: () => number } {
   let count = 0;
-  const unless = (sync: Os["fsync"]): Os["fsync"] =>
-    function* (handle) {
-      if (++count !== without) yield* sync(handle);
+  const unless = <Args extends unknown[]>(sync: (...args: Args) => Steps<void>): typeof sync =>
+    function* (...args) {
+      if (++count !== without) yield* sync(...args);
     };
   return { os: { ...os, fsync: unless(os.fsync), syncFs: unless(os.syncFs) }, count: () => count };
 }

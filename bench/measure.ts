@@ -1,0 +1,91 @@
+/**
+ * Measures ways of doing something against each other, turn by turn in one process: what else the
+ * machine does meets all of them alike. What counts are the ratios within a round.
+ */
+
+import process from "node:process";
+
+/** The runtime that is measured. */
+export const runtime: string = "Deno" in globalThis ? "Deno" : "Bun" in globalThis ? "Bun" : "Node";
+
+/** `FILE DIR BUDGET`: where to measure, and for how many ms each comparison. */
+export const dir: string = process.argv[2]!;
+export const budget: number = Number(process.argv[3]);
+
+/** A cell of a table: what was measured, and for whom. */
+export interface Cell {
+  table: string;
+  row: string;
+  column: string;
+  /** The median of the ratios, and where 10 and 90 % of them end. */
+  ratio?: [median: number, low: number, high: number];
+  /** The median of the own times, in ms. */
+  ms?: number;
+  /** What is no ratio. */
+  text?: string;
+}
+
+/** Hands a cell to who puts the tables together. */
+export function tell(cell: Cell): void {
+  console.log(JSON.stringify(cell));
+}
+
+/** Does something and says how many ms it took. */
+export type Run = () => number | Promise<number>;
+
+/** A comparison; the first of the contestants is what the others are measured against. */
+export interface Race {
+  table: string;
+  row: string;
+  contestants: Record<string, Run>;
+  /** No more rounds than this, where each costs something besides its time. */
+  most?: number;
+}
+
+/** Runs a comparison for as long as the budget says, three rounds at least, and tells its cells. */
+export async function race({ table, row, contestants, most = 1000 }: Race): Promise<void> {
+  const times = new Map(Object.keys(contestants).map((name) => [name, [] as number[]]));
+  const [bound] = times.keys();
+  const turn = async (names: string[], isWarm: boolean): Promise<void> => {
+    for (const name of names) {
+      const ms = await contestants[name]!();
+      if (isWarm) times.get(name)!.push(ms);
+    }
+  };
+  const names = [...times.keys()];
+  for (let i = 0; i < 2; i++) await turn(names, false);
+  const start = performance.now();
+  for (let i = 0; i < most && (i < 3 || performance.now() - start < budget); i++) {
+    await turn(i % 2 === 0 ? names : names.toReversed(), true);
+  }
+  for (const [column, own] of times) {
+    if (column === bound) continue;
+    const ratios = own.map((ms, i) => ms / times.get(bound!)![i]!);
+    const ratio = [0.5, 0.1, 0.9].map((part) => quantile(ratios, part));
+    tell({ table, row, column, ratio: ratio as Cell["ratio"], ms: quantile(own, 0.5) });
+  }
+}
+
+/** How many ms something takes. */
+export async function time(run: () => unknown): Promise<number> {
+  const start = performance.now();
+  const answer = run();
+  if (answer instanceof Promise) await answer;
+  return performance.now() - start;
+}
+
+/** Does it so many times, and says how many ms each took. */
+export function repeat(times: number, run: () => unknown): Run {
+  return async () =>
+    await time(async () => {
+      for (let i = 0; i < times; i++) {
+        const answer = run();
+        if (answer instanceof Promise) await answer;
+      }
+    }) / times;
+}
+
+/** The value below which such a part of them is. */
+export function quantile(values: readonly number[], part: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * part)]!;
+}

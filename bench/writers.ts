@@ -1,0 +1,48 @@
+/**
+ * bench/writers.ts DIR BUDGET: sixteen durable writers of 4 KiB at a time in one process, against as
+ * many of the bound; and how long they hold the event loop.
+ */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { atomicWrite } from "../mod.ts";
+import { bound } from "./bound.ts";
+import { inShort, LoopWatch } from "./loop.ts";
+import { dir, race, type Run, tell, time } from "./measure.ts";
+
+const TABLE = "Sixteen writers at a time";
+const WRITES = 8;
+const content = new Uint8Array(4096).fill(120);
+
+/** One directory for all, or one for each. */
+for (const places of [1, 16]) {
+  const paths = Array.from({ length: 16 }, (_, i) => {
+    const place = join(dir, `writers-${i % places}`);
+    mkdirSync(place, { recursive: true });
+    return join(place, `file${i}`);
+  });
+  for (const path of paths) writeFileSync(path, content);
+  const held: Record<string, number[]> = {};
+  const all = (name: string, write: (path: string) => Promise<unknown>): Run => async () => {
+    const watch = new LoopWatch();
+    const ms = await time(() =>
+      Promise.all(paths.map(async (path) => {
+        for (let i = 0; i < WRITES; i++) await write(path);
+      }))
+    );
+    (held[name] ??= []).push(...watch.end());
+    return ms / (WRITES * paths.length);
+  };
+  const row = places === 1 ? "in one directory" : "in sixteen directories";
+  await race({
+    table: TABLE,
+    row,
+    contestants: {
+      bound: all("bound", (path) => bound(path, content, "full")),
+      Untorn: all("Untorn", (path) => atomicWrite(path, content)),
+    },
+  });
+  for (const [column, delays] of Object.entries(held)) {
+    tell({ table: TABLE, row: `${row}: the loop held (99 %)`, column, text: inShort(delays) });
+  }
+}
