@@ -12,20 +12,17 @@ const WORTH_ASKING = 8;
 /** A sync in memory takes a microsecond; one that takes longer, in ms, is none. */
 const NOT_IN_MEMORY = 1;
 
-/** By the number of the file system. */
-const known = new Map<number, boolean>();
-let unasked = 0;
+/** By the number of a file system: whether it is in memory, or how many syncs there were before asking. */
+const known = new Map<number, boolean | number>();
 
 /** Whether what is open, and found at a path, is in memory, as far as that is known. */
 export function isInMemory(now: SyncCalls, { dev }: Stat, path: string): boolean {
-  const answer = known.get(dev);
-  if (answer !== undefined) return answer;
-  if (++unasked < WORTH_ASKING) return false;
-  unasked = 0;
-  const type = typeOf(now, path);
-  const isThere = type !== undefined && fileSystemOf(type)?.durable === false;
-  known.set(dev, isThere);
-  return isThere;
+  let answer = known.get(dev) ?? 0;
+  if (typeof answer === "number") {
+    answer = answer + 1 < WORTH_ASKING ? answer + 1 : isMemory(now, path);
+    known.set(dev, answer);
+  }
+  return answer === true;
 }
 
 /** Syncs it, and notes if it is not in memory after all: numbers are given again after an unmount. */
@@ -35,11 +32,12 @@ export function syncInMemory(now: SyncCalls, open: Handle, { dev }: Stat): void 
   if (performance.now() - start > NOT_IN_MEMORY) known.delete(dev);
 }
 
-function typeOf(now: SyncCalls, path: string): number | undefined {
+function isMemory(now: SyncCalls, path: string): boolean {
   try {
-    return now.fsType(path);
+    const type = now.fsType(path);
+    return type !== undefined && fileSystemOf(type)?.durable === false;
   } catch {
-    // It goes to the background then, as everywhere else.
-    return undefined;
+    // Then it is synced in the background, as everywhere else.
+    return false;
   }
 }
