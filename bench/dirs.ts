@@ -1,6 +1,6 @@
 /**
- * bench/dirs.ts DIR ROUNDS: what a persist costs against a hand-written loop or against itself in
- * another way, turn by turn in this process. Prints rows of a Markdown table.
+ * bench/dirs.ts DIR BUDGET: what it takes to persist a directory against a hand-written loop, and to carry
+ * over what stays against copying it. `--allow-ffi` decides whether there is a sync of a whole file system.
  *
  * Nothing is deleted between the rounds: for a while ext4 passes over the inodes of deleted files one by
  * one (recently_deleted, fs/ext4/ialloc.c), which made creating files ten times slower.
@@ -21,9 +21,8 @@ import {
 import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type DirOptions, persistDir, persistDirSync } from "../mod.ts";
-import { compare, runtime, time } from "./ratios.ts";
+import { dir, race, runtime, time } from "./measure.ts";
 
-const [dir, rounds] = [process.argv[2]!, Number(process.argv[3])];
 const content = new Uint8Array(4096).fill(120);
 const names = Array.from({ length: 1000 }, (_, i) => `file${i}`);
 const entries = Object.fromEntries(names.map((name) => [name, content]));
@@ -89,36 +88,49 @@ function copying(sync: boolean): void {
 
 const none: DirOptions = { durability: "none" };
 const nothing = (): void => {};
-const comparisons: [string, () => void, Run, Run][] = [
-  ["1,000 files, none, sync / by hand", nothing, () => byHand(false), create(none)],
-  ["1,000 files, none, async / by hand, sync", nothing, () => byHand(false), createLater(none)],
-  ["1,000 files, none, async / by hand, async", nothing, byHandLater, createLater(none)],
-  ["1,000 files, full, sync / a sync per file", nothing, () => byHand(true), create({})],
-  ["1,000 files, full, async / a sync per file", nothing, () => byHand(true), createLater({})],
-  [
-    "10,000 carried over, none, sync / copying",
-    manyFiles,
-    () => copying(false),
-    () => persistDirSync(x, {}, none),
-  ],
-  [
-    "10,000 carried over, none, async / copying",
-    manyFiles,
-    () => copying(false),
-    () => persistDir(x, {}, none),
-  ],
-  [
-    "10,000 carried over, full, sync / copying",
-    manyFiles,
-    () => copying(true),
-    () => persistDirSync(x, {}),
-  ],
-  [
-    "10,000 carried over, full, async / copying",
-    manyFiles,
-    () => copying(true),
-    () => persistDir(x, {}),
-  ],
+
+interface Comparison {
+  row: string;
+  prepare: () => void;
+  by: string;
+  theirs: Run;
+  sync: Run;
+  async: Run;
+}
+
+const comparisons: Comparison[] = [
+  {
+    row: "1,000 files, none / a loop",
+    prepare: nothing,
+    by: "loop",
+    theirs: () => byHand(false),
+    sync: create(none),
+    async: createLater(none),
+  },
+  {
+    row: "1,000 files, none / an asynchronous loop",
+    prepare: nothing,
+    by: "loop",
+    theirs: byHandLater,
+    sync: create(none),
+    async: createLater(none),
+  },
+  {
+    row: "1,000 files, full / a sync per file",
+    prepare: nothing,
+    by: "loop",
+    theirs: () => byHand(true),
+    sync: create({}),
+    async: createLater({}),
+  },
+  ...(["none", "full"] as const).map((durability): Comparison => ({
+    row: `10,000 files carried over, ${durability} / copying`,
+    prepare: manyFiles,
+    by: "copying",
+    theirs: () => copying(durability === "full"),
+    sync: () => persistDirSync(x, {}, { durability }),
+    async: () => persistDir(x, {}, { durability }),
+  })),
 ];
 
 async function inNewPlace(prepare: () => void, run: Run): Promise<number> {
@@ -129,11 +141,17 @@ async function inNewPlace(prepare: () => void, run: Run): Promise<number> {
   return await time(run);
 }
 
-for (const [what, prepare, theirs, ours] of comparisons) {
-  await compare(
-    what,
-    rounds,
-    () => inNewPlace(prepare, theirs),
-    () => inNewPlace(prepare, ours),
-  );
+const ffi = runtime !== "Deno" ||
+  Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+for (const { row, prepare, by, theirs, ...own } of comparisons) {
+  await race({
+    table: "Replacing a directory",
+    row: ffi ? row : `${row} (no FFI)`,
+    contestants: {
+      [by]: () => inNewPlace(prepare, theirs),
+      sync: () => inNewPlace(prepare, own.sync),
+      async: () => inNewPlace(prepare, own.async),
+    },
+    most: 30,
+  });
 }

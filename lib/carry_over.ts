@@ -256,6 +256,7 @@ function* drainEntry(
   relative: string,
 ): Steps<void> {
   const from = inside(carry.live, relative);
+  let bytes: number | undefined;
   if (!carry.managed.has(relative) && !isRefused(carry, relative)) {
     const previous = yield* os.lstat(from);
     if (isLate(carry, relative, previous)) {
@@ -265,8 +266,10 @@ function* drainEntry(
       }
       rescued.paths.push(relative);
     }
+    // What has another name frees nothing.
+    bytes = previous.links > 1 ? 0 : previous.size;
   }
-  if (!carry.keep) yield* os.unlink(from);
+  if (!carry.keep) yield* os.unlink(from, bytes);
 }
 
 /** Whether an entry, or a directory that it is in, was not wanted; who came late was never asked. */

@@ -7,10 +7,11 @@
 import { dirname, isAbsolute, sep } from "node:path";
 import { OsError } from "./errno.ts";
 import { listSync } from "./deno_listing.ts";
-import { INLINE_BYTES, inTurns } from "./inline.ts";
+import { INLINE_BYTES, inTurns, whileQuick } from "./inline.ts";
+import { atOnceInMemory } from "./memory.ts";
 import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
-import { inRounds, unlessSyncing } from "./sync_rounds.ts";
+import { shared } from "./shared_syncs.ts";
 
 /** The calls of this binding, answered at once and later. */
 export function denoCalls(): { sync: SyncCalls; async: Calls } {
@@ -97,11 +98,13 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
   };
 
   const rename = (from: string, to: string): Promise<void> => Deno.rename(from, to);
-  const renameSmall = unlessSyncing(sync.rename, rename);
+  const unlink = (path: string): Promise<void> => Deno.remove(path);
+  const unlinkSmall = whileQuick(sync.unlink, unlink);
+  const renameSmall = whileQuick(sync.rename, rename);
   const async: Calls = {
     ...sync,
     readdir: (path) => list(path),
-    create: unlessSyncing(
+    create: whileQuick(
       sync.create,
       (path, mode) => Deno.open(path, creating(mode)).then(handle),
     ),
@@ -109,11 +112,11 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
       bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),
-    fsync: inRounds(sync, (open) => file(open).sync()),
+    fsync: atOnceInMemory(sync, shared(sync, (open) => file(open).sync())),
     rename: (from, to, bytes = Infinity) =>
       (bytes <= INLINE_BYTES ? renameSmall : rename)(from, to),
-    link: (from, to) => Deno.link(from, to),
-    unlink: (path) => Deno.remove(path),
+    link: whileQuick(sync.link, (from, to) => Deno.link(from, to)),
+    unlink: (path, bytes = Infinity) => (bytes <= INLINE_BYTES ? unlinkSmall : unlink)(path),
     symlink: (text, path) => {
       refuseUnlessAnywhere();
       return Deno.symlink(text, path);

@@ -1,5 +1,7 @@
 /** What the asynchronous bindings do at once rather than in the background, and for how long. */
 
+import { isSyncing } from "./shared_syncs.ts";
+
 /**
  * How much an asynchronous binding writes at once instead of in the background: copying this much
  * into the page cache takes tens of microseconds, about what a hop to a thread and back costs.
@@ -12,6 +14,10 @@ export const WHOLE_BYTES: number = 64 * 1024;
 /** Calls that are made at once hold the event loop no longer than this, in ms. */
 const TURN = 1;
 
+/** After a call that took longer than a turn, so many are made in the background. */
+const DISTRUSTED = 64;
+
+let distrusted = 0;
 let turnBegan: number | undefined;
 const waiting: (() => void)[] = [];
 
@@ -23,6 +29,30 @@ export function inTurns<Args extends unknown[], T>(
   call: (...args: Args) => T,
 ): (...args: Args) => T | Promise<T> {
   return (...args) => isInTurn() ? call(...args) : inLaterTurn(() => call(...args));
+}
+
+/**
+ * A short call that changes a directory: made at once, in turns, while nothing is synced and the file system
+ * answers at once. Until a journal's commit is done, who changes a block that it writes has to wait (JBD2's
+ * shadow buffers, do_get_write_access in fs/jbd2/transaction.c); and a server may take its time.
+ */
+export function whileQuick<Args extends unknown[], T>(
+  now: (...args: Args) => T,
+  later: (...args: Args) => Promise<T>,
+): (...args: Args) => T | Promise<T> {
+  const timed = inTurns((...args: Args) => {
+    const start = performance.now();
+    try {
+      return now(...args);
+    } finally {
+      if (performance.now() - start > TURN) distrusted = DISTRUSTED;
+    }
+  });
+  return (...args) => {
+    if (distrusted > 0) distrusted--;
+    else if (!isSyncing()) return timed(...args);
+    return later(...args);
+  };
 }
 
 function isInTurn(): boolean {

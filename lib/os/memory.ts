@@ -3,33 +3,47 @@
  * go to the background and back takes ten times as long as all of a small write.
  */
 
+import { dirname } from "node:path";
 import { fileSystemOf } from "../file_systems.ts";
-import type { Handle, Stat, SyncCalls } from "./port.ts";
+import { inTurns } from "./inline.ts";
+import type { Handle, SyncCalls } from "./port.ts";
 
-/** So many syncs go by before it is asked, for which Deno loads `node:fs`: 20 ms. */
+/** So many syncs in a directory go by before it is asked, for which Deno loads `node:fs`: 20 ms. */
 const WORTH_ASKING = 8;
 
 /** A sync in memory takes a microsecond; one that takes longer, in ms, is none. */
 const NOT_IN_MEMORY = 1;
 
-/** By the number of a file system: whether it is in memory, or how many syncs there were before asking. */
-const known = new Map<number, boolean | number>();
+/** So many directories are remembered. */
+const MOST = 1000;
 
-/** Whether what is open, and found at a path, is in memory, as far as that is known. */
-export function isInMemory(now: SyncCalls, { dev }: Stat, path: string): boolean {
-  let answer = known.get(dev) ?? 0;
-  if (typeof answer === "number") {
-    answer = answer + 1 < WORTH_ASKING ? answer + 1 : isMemory(now, path);
-    known.set(dev, answer);
-  }
-  return answer === true;
+/** By directory: whether it is in memory, or how many syncs there were before asking. */
+const known = new Map<string, boolean | number>();
+
+/** A sync that is made at once in memory, and otherwise by `later`; `now` are a binding's own calls. */
+export function atOnceInMemory(
+  now: SyncCalls,
+  later: (open: Handle, path: string) => Promise<void>,
+): (open: Handle, path: string) => void | Promise<void> {
+  const atOnce = inTurns((open: Handle, path: string) => {
+    const start = performance.now();
+    now.fsync(open, path);
+    // Something else may have been mounted there.
+    if (performance.now() - start > NOT_IN_MEMORY) known.delete(dirname(path));
+  });
+  return (open, path) => isInMemory(now, path) ? atOnce(open, path) : later(open, path);
 }
 
-/** Syncs it, and notes if it is not in memory after all: numbers are given again after an unmount. */
-export function syncInMemory(now: SyncCalls, open: Handle, { dev }: Stat): void {
-  const start = performance.now();
-  now.fsync(open, "");
-  if (performance.now() - start > NOT_IN_MEMORY) known.delete(dev);
+/** Whether what is at a path is in memory, as far as that is known. */
+function isInMemory(now: SyncCalls, path: string): boolean {
+  const dir = dirname(path);
+  let answer = known.get(dir) ?? 0;
+  if (typeof answer === "number") {
+    answer = answer + 1 < WORTH_ASKING ? answer + 1 : isMemory(now, path);
+    if (known.size === MOST) known.clear();
+    known.set(dir, answer);
+  }
+  return answer === true;
 }
 
 function isMemory(now: SyncCalls, path: string): boolean {

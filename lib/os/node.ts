@@ -4,10 +4,11 @@
  */
 
 import type * as Fs from "node:fs";
-import { INLINE_BYTES, inTurns } from "./inline.ts";
+import { INLINE_BYTES, inTurns, whileQuick } from "./inline.ts";
+import { atOnceInMemory } from "./memory.ts";
 import { native, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
-import { inRounds, unlessSyncing } from "./sync_rounds.ts";
+import { shared } from "./shared_syncs.ts";
 
 type Callback<T> = (error: Error | null, value?: T) => void;
 
@@ -73,13 +74,15 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
 
   const rename = (from: string, to: string): Promise<void> =>
     later((done) => fs.rename(from, to, done));
-  const renameSmall = unlessSyncing(sync.rename, rename);
+  const unlink = (path: string): Promise<void> => later((done) => fs.unlink(path, done));
+  const unlinkSmall = whileQuick(sync.unlink, unlink);
+  const renameSmall = whileQuick(sync.rename, rename);
   const async: Calls = {
     ...sync,
     readdir: (path) =>
       later<Fs.Dirent[]>((done) => fs.readdir(path, { withFileTypes: true }, done))
         .then((entries) => entries.map(entry)),
-    create: unlessSyncing(
+    create: whileQuick(
       sync.create,
       (path, mode) =>
         later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(
@@ -96,11 +99,11 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     chmod: (file, path, mode) =>
       windows ? sync.chmod(file, path, mode) : later((done) => fs.fchmod(fd(file), mode, done)),
     chown: (file, _path, uid, gid) => later((done) => fs.fchown(fd(file), uid, gid, done)),
-    fsync: inRounds(sync, (file) => later((done) => fs.fsync(fd(file), done))),
+    fsync: atOnceInMemory(sync, shared(sync, (file) => later((done) => fs.fsync(fd(file), done)))),
     rename: (from, to, bytes = Infinity) =>
       (bytes <= INLINE_BYTES ? renameSmall : rename)(from, to),
-    link: (from, to) => later((done) => fs.link(from, to, done)),
-    unlink: (path) => later((done) => fs.unlink(path, done)),
+    link: whileQuick(sync.link, (from, to) => later((done) => fs.link(from, to, done))),
+    unlink: (path, bytes = Infinity) => (bytes <= INLINE_BYTES ? unlinkSmall : unlink)(path),
     symlink: (text, path) => later((done) => fs.symlink(text, path, done)),
     copy: (from, to) =>
       later((done) => fs.copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE, done)),

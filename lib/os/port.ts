@@ -87,7 +87,8 @@ export interface Calls {
   rename(from: string, to: string, bytes?: number): Answer<void>;
   /** Makes a second name for a file; fails if `to` exists. */
   link(from: string, to: string): Answer<void>;
-  unlink(path: string): Answer<void>;
+  /** Removes a name. `bytes`: how many may have to be freed, where that is known. */
+  unlink(path: string, bytes?: number): Answer<void>;
   symlink(text: string, path: string): Answer<void>;
   /** Copies a file's content to a new file, sharing it where the file system can. */
   copy(from: string, to: string): Answer<void>;

@@ -1,39 +1,37 @@
-/** Syncs that come together, what is made at once in the asynchronous form, and what is not. */
+/** Syncs that are shared, what is made at once in the asynchronous form, and what is not. */
 
 import { test } from "node:test";
-import { inTurns } from "../lib/os/inline.ts";
+import { inTurns, whileQuick } from "../lib/os/inline.ts";
+import { atOnceInMemory } from "../lib/os/memory.ts";
 import type { Handle, Stat, SyncCalls } from "../lib/os/port.ts";
-import { inRounds, unlessSyncing } from "../lib/os/sync_rounds.ts";
+import { shared } from "../lib/os/shared_syncs.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
 
-/** Open files and directories are told by what they are: `dev:ino`. */
-function handle(what: string): Handle {
-  return what as unknown as Handle;
+/** An open file or directory of this number. */
+function handle(ino: number): Handle {
+  return ino as unknown as Handle;
 }
 
-/** The calls at once that syncs need; `type` is that of the file system. */
+/** The calls at once that syncs need, on a file system of this type. */
 function calls(type: number | undefined, fsync: () => void = () => {}): SyncCalls {
-  const fstat = (open: Handle): Stat => {
-    const [dev, ino] = (open as unknown as string).split(":").map(Number);
-    return { dev, ino } as Stat;
-  };
+  const fstat = (open: Handle): Stat => ({ dev: 1, ino: open as unknown as number }) as Stat;
   return { fstat, fsync, fsType: () => type } as unknown as SyncCalls;
 }
 
 const EXT4 = 0xef53;
 const TMPFS = 0x01021994;
 
-/** A sync in the background that ends when the test says so, and what was synced. */
+/** Syncs in the background that end when the test says so, and what was synced. */
 function controlled(): {
   sync: (open: Handle) => Promise<void>;
-  begun: string[];
+  begun: number[];
   end: (error?: Error) => Promise<void>;
 } {
-  const begun: string[] = [];
+  const begun: number[] = [];
   const underWay: ((error?: Error) => void)[] = [];
   const sync = (open: Handle): Promise<void> =>
     new Promise((resolve, reject) => {
-      begun.push(open as unknown as string);
+      begun.push(open as unknown as number);
       underWay.push((error) => error === undefined ? resolve() : reject(error));
     });
   const end = async (error?: Error): Promise<void> => {
@@ -43,23 +41,23 @@ function controlled(): {
   return { sync, begun, end };
 }
 
-test("who waits to sync a directory shares the sync that starts later", async () => {
+test("who comes to sync a directory that is being synced shares the sync after that", async () => {
   const { sync, begun, end } = controlled();
-  const fsync = inRounds(calls(EXT4), sync);
-  const first = fsync(handle("1:1"), "dir");
-  const others = [1, 2, 3].map(() => fsync(handle("1:1"), "dir"));
+  const fsync = shared(calls(EXT4), sync);
+  const first = fsync(handle(1), "dir");
+  const others = [1, 2, 3].map(() => fsync(handle(1), "dir"));
   // The first was under way before the others' changes: it is not theirs.
-  assertEquals(begun, ["1:1"]);
+  assertEquals(begun, [1]);
   await end();
-  assertEquals(begun, ["1:1", "1:1"]);
+  assertEquals(begun, [1, 1]);
   // That one is under way now, too.
-  const late = fsync(handle("1:1"), "dir");
+  const late = fsync(handle(1), "dir");
   await end();
   await Promise.all([first, ...others]);
-  assertEquals(begun, ["1:1", "1:1", "1:1"]);
+  assertEquals(begun, [1, 1, 1]);
   await end();
   await late;
-  const last = fsync(handle("1:1"), "dir");
+  const last = fsync(handle(1), "dir");
   assertEquals(begun.length, 4);
   await end();
   await last;
@@ -67,59 +65,76 @@ test("who waits to sync a directory shares the sync that starts later", async ()
 
 test("a directory that took another's place is not synced by the other's sync", async () => {
   const { sync, begun, end } = controlled();
-  const fsync = inRounds(calls(EXT4), sync);
-  const all = ["2:1", "2:2", "2:3", "2:2"].map((what) => fsync(handle(what), "dir"));
-  await end();
-  assertEquals(begun.toSorted(), ["2:1", "2:2", "2:2", "2:3"]);
+  const fsync = shared(calls(EXT4), sync);
+  const all = [1, 2, 3, 2].map((ino) => fsync(handle(ino), "dir"));
+  assertEquals(begun, [1, 2, 3, 2]);
   await end();
   await Promise.all(all);
 });
 
-test("a shared sync's error reaches all who share it, and none after them", async () => {
+test("a shared sync's error reaches all who share it, and nobody else", async () => {
   const { sync, end } = controlled();
-  const fsync = inRounds(calls(EXT4), sync);
-  const first = fsync(handle("3:1"), "dir");
-  const sharing = [1, 2].map(() => Promise.resolve(fsync(handle("3:1"), "dir")));
+  const fsync = shared(calls(EXT4), sync);
+  const first = assertRejects(() => fsync(handle(1), "dir"));
+  const sharing = [1, 2].map(() => fsync(handle(1), "dir"));
+  const one = new Error("EIO");
+  await end(one);
+  assertEquals(await first, one);
   const errors = sharing.map((sync) => assertRejects(() => sync));
-  await end();
-  await first;
-  const error = new Error("EIO");
-  await end(error);
-  assertEquals(await Promise.all(errors), [error, error]);
-  const later = fsync(handle("3:1"), "dir");
+  const other = new Error("ENOSPC");
+  await end(other);
+  assertEquals(await Promise.all(errors), [other, other]);
+  const later = fsync(handle(1), "dir");
   await end();
   await later;
 });
 
-test("a sync does not wait for the end of one that takes long", async () => {
+test("syncs of different files do not wait for each other", async () => {
   const { sync, begun, end } = controlled();
-  const fsync = inRounds(calls(EXT4), sync);
-  const long = fsync(handle("4:1"), "file");
-  const short = fsync(handle("4:2"), "other");
-  while (begun.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  const fsync = shared(calls(EXT4), sync);
+  const all = ["one", "two"].map((path, i) => fsync(handle(i), path));
+  assertEquals(begun, [0, 1]);
   await end();
-  await Promise.all([long, short]);
+  await Promise.all(all);
 });
 
 test("while something is synced, what changes directories goes to the background", async () => {
   const { sync, end } = controlled();
-  const fsync = inRounds(calls(EXT4), sync);
-  const create = unlessSyncing(() => "at once", () => Promise.resolve("later"));
+  const fsync = shared(calls(EXT4), sync);
+  const create = whileQuick(() => "at once", () => Promise.resolve("later"));
   assertEquals(create(), "at once");
-  const syncing = fsync(handle("5:1"), "file");
+  const syncing = fsync(handle(1), "file");
   assertEquals(await create(), "later");
   await end();
   await syncing;
   assertEquals(create(), "at once");
 });
 
+test("where a call took long, the next ones go to the background for a while", async () => {
+  let ms = 3;
+  const create = whileQuick(() => {
+    const start = performance.now();
+    while (performance.now() - start < ms);
+    return "at once";
+  }, () => Promise.resolve("later"));
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  assertEquals(create(), "at once");
+  ms = 0;
+  let later = 0;
+  while (await create() === "later") later++;
+  assert(later > 10, `${later} in the background`);
+});
+
 test("what is in memory is synced at once, and nothing else", async () => {
-  for (const [dev, type, expected] of [[6, TMPFS, 3], [7, EXT4, 0], [8, undefined, 0]] as const) {
+  for (
+    const [dir, type, expected] of [["a", TMPFS, 3], ["b", EXT4, 0], ["c", undefined, 0]] as const
+  ) {
     let atOnce = 0;
     const { sync, begun, end } = controlled();
-    const fsync = inRounds(calls(type, () => void atOnce++), sync);
+    const now = calls(type, () => void atOnce++);
+    const fsync = atOnceInMemory(now, shared(now, sync));
     for (let i = 0; i < 10; i++) {
-      const syncing = fsync(handle(`${dev}:1`), "file");
+      const syncing = fsync(handle(1), `${dir}/file`);
       if (i === 0) assert(syncing instanceof Promise, "asked before it is worth it");
       await end();
       await syncing;
@@ -128,7 +143,7 @@ test("what is in memory is synced at once, and nothing else", async () => {
   }
 });
 
-test("where the number of what was in memory is given to a disk, syncs go to the background again", async () => {
+test("where a disk is mounted over memory, syncs go to the background again", async () => {
   let [atOnce, waits] = [0, 0];
   const slow = (): void => {
     atOnce++;
@@ -136,9 +151,10 @@ test("where the number of what was in memory is given to a disk, syncs go to the
     while (performance.now() - start < waits);
   };
   const { sync, begun, end } = controlled();
-  const fsync = inRounds(calls(TMPFS, slow), sync);
+  const now = calls(TMPFS, slow);
+  const fsync = atOnceInMemory(now, shared(now, sync));
   const once = async (): Promise<void> => {
-    const syncing = fsync(handle("9:1"), "file");
+    const syncing = fsync(handle(1), "d/file");
     await end();
     await syncing;
   };
