@@ -1,18 +1,18 @@
 /**
- * bench/cleanup.ts DIR ROUNDS: what a cleanup costs in a directory of 100,000 entries that are none of
- * Untorn's, against listing it. Prints rows of a Markdown table.
+ * bench/cleanup.ts DIR BUDGET: what a cleanup costs in a directory of 100,000 entries that are none of
+ * Untorn's, against listing it.
  */
 
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { cleanup, cleanupSync } from "../mod.ts";
-import { compare, runtime, time } from "./ratios.ts";
+import { dir, isQuick, race, runtime, time } from "./measure.ts";
 
-const [dir, rounds] = [process.argv[2]!, Math.min(10, Number(process.argv[3]))];
-const root = join(dir, `entries-${runtime}`);
+const ENTRIES = isQuick ? 10_000 : 100_000;
+const root = join(dir, "entries");
 mkdirSync(root);
-for (let i = 0; i < 100_000; i++) writeFileSync(join(root, `an-ordinary-name-${i}`), "");
+for (let i = 0; i < ENTRIES; i++) writeFileSync(join(root, `an-ordinary-name-${i}`), "");
 
 /** Deno's own listing that fails where reading breaks off; the others there return a short list. */
 async function list(): Promise<unknown> {
@@ -24,10 +24,17 @@ function listSync(): unknown {
   return runtime === "Deno" ? list() : readdirSync(root, { withFileTypes: true });
 }
 
-await compare("cleanup / listing", rounds, () => time(list), () => time(() => cleanup(root)));
-await compare(
-  "cleanup, sync / listing",
-  rounds,
-  () => time(listSync),
-  () => time(() => cleanupSync(root)),
-);
+const table = "Cleaning up";
+const among = `among ${ENTRIES.toLocaleString("en")} entries`;
+await race({
+  table,
+  row: `${among} / listing them`,
+  contestants: { listing: () => time(list), async: () => time(() => cleanup(root)) },
+  most: 30,
+});
+await race({
+  table,
+  row: `${among}, sync / listing them`,
+  contestants: { listing: () => time(listSync), sync: () => time(() => cleanupSync(root)) },
+  most: 30,
+});

@@ -10,7 +10,10 @@ export const runtime: string = "Deno" in globalThis ? "Deno" : "Bun" in globalTh
 
 /** `FILE DIR BUDGET`: where to measure, and for how many ms each comparison. */
 export const dir: string = process.argv[2]!;
-export const budget: number = Number(process.argv[3]);
+const budget: number = Number(process.argv[3]);
+
+/** Whether a glance is enough: fewer rounds and smaller directories. */
+export const isQuick: boolean = budget < 500;
 
 /** A cell of a table: what was measured, and for whom. */
 export interface Cell {
@@ -25,9 +28,17 @@ export interface Cell {
   text?: string;
 }
 
-/** Hands a cell to who puts the tables together. */
-export function tell(cell: Cell): void {
-  console.log(JSON.stringify(cell));
+/** A point of a curve. */
+export interface Point {
+  chart: string;
+  series: string;
+  x: number;
+  y: number;
+}
+
+/** Hands a cell or a point to who puts tables and pictures together. */
+export function tell(what: Cell | Point): void {
+  console.log(JSON.stringify(what));
 }
 
 /** Does something and says how many ms it took. */
@@ -42,7 +53,7 @@ export interface Race {
   most?: number;
 }
 
-/** Runs a comparison for as long as the budget says, three rounds at least, and tells its cells. */
+/** Runs a comparison for as long as the budget says, and tells its cells. */
 export async function race({ table, row, contestants, most = 1000 }: Race): Promise<void> {
   const times = new Map(Object.keys(contestants).map((name) => [name, [] as number[]]));
   const [bound] = times.keys();
@@ -53,9 +64,10 @@ export async function race({ table, row, contestants, most = 1000 }: Race): Prom
     }
   };
   const names = [...times.keys()];
-  for (let i = 0; i < 2; i++) await turn(names, false);
+  const [warm, least] = isQuick ? [1, 1] : [2, 3];
+  for (let i = 0; i < warm; i++) await turn(names, false);
   const start = performance.now();
-  for (let i = 0; i < most && (i < 3 || performance.now() - start < budget); i++) {
+  for (let i = 0; i < most && (i < least || performance.now() - start < budget); i++) {
     await turn(i % 2 === 0 ? names : names.toReversed(), true);
   }
   for (const [column, own] of times) {

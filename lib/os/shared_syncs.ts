@@ -1,6 +1,6 @@
 /**
  * Syncs of the asynchronous bindings. While something is being synced, those who come to sync the very
- * same wait, and then share one sync: sixteen writers of a directory need four of theirs less in five.
+ * same wait, and then share one sync: sixteen writers in a directory sync it four times, not sixteen.
  */
 
 import { type Handle, sameFile, type SyncCalls } from "./port.ts";
