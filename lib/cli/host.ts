@@ -4,6 +4,7 @@
  */
 
 import { isDeno } from "../os/runtime.ts";
+import { pieces } from "./input.ts";
 
 /** A signal that asks a process to end. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
@@ -52,7 +53,7 @@ export function currentHost(): Host {
 function denoHost(): Host {
   return {
     signals: () => signalsOn(Deno.build.os),
-    stdin: () => Deno.stdin.readable,
+    stdin: () => pieces((into) => Deno.stdin.read(into)),
     noColor: () => Deno.noColor,
     isTerminal: (stream) => Deno[stream].isTerminal(),
     print: async (stream, text) => {
@@ -120,7 +121,7 @@ function nodeHost(): Host {
   const heard = new Set<string>();
   return {
     signals: () => signalsOn(process.platform),
-    stdin: () => process.stdin,
+    stdin: nodeInput,
     noColor: () => (process.env["NO_COLOR"] ?? "") !== "",
     isTerminal: (stream) =>
       process.getBuiltinModule("node:tty").isatty(["stdin", "stdout", "stderr"].indexOf(stream)),
@@ -179,6 +180,27 @@ function nodeHost(): Host {
     raise: (signal) => process.kill(process.pid, signal),
     exit: (code) => process.exit(code),
   };
+}
+
+/** A pipe or file is read directly; a terminal, or what does not wait (EAGAIN), as the runtime does it. */
+async function* nodeInput(): AsyncGenerator<Uint8Array> {
+  const fs = process.getBuiltinModule("node:fs");
+  const stat = fs.fstatSync(0);
+  if (stat.isFIFO() || stat.isFile()) {
+    const read = (into: Uint8Array): Promise<number> =>
+      new Promise((resolve, reject) => {
+        fs.read(0, into, 0, into.length, null, (error, count) => {
+          if (error) reject(error);
+          else resolve(count);
+        });
+      });
+    try {
+      return yield* pieces(read);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
+  yield* process.stdin;
 }
 
 /** The exit code of a program, or what a shell would make of the signal that ended it. */

@@ -22,6 +22,8 @@ export interface Native {
   /** A descriptor of a directory for `syncFs`, or less than 0; and its end. */
   openDir?: (path: string) => number;
   close?: (fd: number) => number;
+  /** F_SETPIPE_SZ, fcntl(2): lets a pipe hold so many bytes. 0 or more if it does. */
+  growPipe?: (fd: number, bytes: number) => number;
 }
 
 type Argument = "int" | "unsigned" | "buffer" | "long";
@@ -48,6 +50,11 @@ export function native(): Native {
   if (loaded !== undefined) return loaded;
   const library = isDeno() ? denoLibrary() : nodeLibrary();
   return library === undefined ? {} : loaded = calls(library);
+}
+
+/** Lets a pipe hold so many bytes, where that can be had without Node's warning that FFI is experimental. */
+export function growPipe(fd: number, bytes: number): void {
+  if (isDeno() || process.versions["bun"] !== undefined) native().growPipe?.(fd, bytes);
 }
 
 /** The port's calls that sync a whole file system, at once. */
@@ -88,6 +95,8 @@ const EXCHANGE = 2;
 /** sys/file.h, on Linux and macOS. */
 const [LOCK_SH, LOCK_EX, LOCK_NB] = [1, 2, 4] as const;
 const [O_WRONLY, O_CLOEXEC] = [1, 0o2000000] as const;
+/** linux/fcntl.h. */
+const F_SETPIPE_SZ = 1031;
 /** linux/fs.h: _IOW(0x94, 9, int). */
 const FICLONE = 0x40049409n;
 
@@ -104,8 +113,14 @@ function calls({ find, findLater, errno }: Library): Native {
     syncFsLater: linux ? findLater?.("syncfs", ["int"]) : undefined,
     openDir: open && ((path) => open(text(path), O_CLOEXEC)),
     close: find("close", ["int"]),
+    growPipe: linux ? linuxGrowPipe(find) : undefined,
     clone: open && linuxClone(find, (path, flags) => open(text(path), flags | O_CLOEXEC)),
   } as Native;
+}
+
+function linuxGrowPipe(find: Finder): Native["growPipe"] {
+  const fcntl = find("fcntl", ["int", "int", "int"]);
+  return fcntl && ((fd, bytes) => fcntl(fd, F_SETPIPE_SZ, bytes));
 }
 
 function linuxClone(find: Finder, open: (path: string, flags: number) => number): Native["clone"] {

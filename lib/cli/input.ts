@@ -1,0 +1,29 @@
+/**
+ * Standard input in large pieces. What runs through a pipe comes in pieces of 64 KiB at most, and costs a hop
+ * to a thread and back for each: where it can be made larger, it is, as soon as there proves to be much.
+ */
+
+import { growPipe } from "../os/native.ts";
+
+/** So much is read at a time: what the largest pipe holds that a user may make (fs.pipe-max-size). */
+const PIECE = 1024 * 1024;
+
+/** A small input is not worth the milliseconds that it takes to load what makes a pipe larger. */
+const MUCH = 1024 * 1024;
+
+/** Pieces of what `read` reads: null or 0 is the end. A piece is overwritten by the next one. */
+export async function* pieces(
+  read: (into: Uint8Array) => Promise<number | null>,
+): AsyncGenerator<Uint8Array> {
+  const piece = new Uint8Array(PIECE);
+  let isGrown = false;
+  for (let total = 0;;) {
+    const count = await read(piece) ?? 0;
+    if (count === 0) return;
+    yield* [piece.subarray(0, count)];
+    total += count;
+    if (isGrown || total < MUCH) continue;
+    growPipe(0, PIECE);
+    isGrown = true;
+  }
+}
