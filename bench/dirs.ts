@@ -135,7 +135,7 @@ const comparisons: Comparison[] = [
 ];
 
 async function inNewPlace(prepare: () => void, run: Run): Promise<number> {
-  place = join(dir, `${runtime}-${++places}`);
+  place = join(dir, `${++places}`);
   [x, staging] = [join(place, "X"), join(place, "staging")];
   mkdirSync(place);
   prepare();
@@ -156,3 +156,39 @@ for (const { row, prepare, by, theirs, ...own } of comparisons) {
     most: 30,
   });
 }
+
+/** The next version of a directory in the place of the last, as it is done by hand, and by packages. */
+const put: Record<string, (staged: string, path: string) => unknown> = {
+  "two renames": (staged, path) => {
+    const old = join(place, "old");
+    renameSync(path, old);
+    renameSync(staged, path);
+    rmSync(old, { recursive: true });
+  },
+};
+type Swap = (staged: string, path: string, options?: { overwrite: true }) => Promise<void>;
+const load = async (name: string): Promise<{ renameOverwrite: Swap; default: { move: Swap } }> =>
+  await import(name);
+const { renameOverwrite } = await load("rename-overwrite");
+put["rename-overwrite"] = renameOverwrite;
+const { default: { move } } = await load("fs-extra");
+put["fs-extra move"] = (staged, path) => move(staged, path, { overwrite: true });
+
+const few = Object.fromEntries(names.slice(0, 100).map((name) => [name, content]));
+const fill = (path: string): void => {
+  mkdirSync(path);
+  for (const [name, bytes] of Object.entries(few)) writeFileSync(join(path, name), bytes);
+};
+const swaps = Object.entries(put).map(([name, swap]): [string, Run] => [name, async () => {
+  fill(staging);
+  await swap(staging, x);
+}]);
+swaps.push(["Untorn", () => persistDir(x, few, { durability: "none", carryOver: false })]);
+await race({
+  table: "The next version of a directory",
+  row: ffi ? "100 files, none / two renames" : "100 files, none / two renames (no FFI)",
+  contestants: Object.fromEntries(
+    swaps.map(([name, swap]) => [name, () => inNewPlace(() => fill(x), swap)]),
+  ),
+  most: 50,
+});

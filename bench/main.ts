@@ -1,41 +1,163 @@
 /**
- * How fast the command starts, and what a write, a persist and a cleanup cost against a hand-written bound,
- * on each runtime, on a memory file system (where there is one) and on the disk of the temporary
- * directory, as Markdown. `--quick` takes fewer rounds.
+ * Measures all there is on each runtime, in memory (where there is a file system for that) and on the disk of
+ * the temporary directory: `[--quick] [--only FILE]…`. Without either it writes `docs/benchmarks/`, else it
+ * prints the tables.
  */
 
 import { join } from "node:path";
-import { ensureDependencies, Failure, main, programs, run } from "../scripts/tools.ts";
+import { parseArgs } from "node:util";
+import { ensureDependencies, Failure, main, programs, project } from "../scripts/tools.ts";
+import type { Chart, Measured } from "./chart.ts";
+import { draw } from "./chart.ts";
+import type { Cell, Point } from "./measure.ts";
+import { installPeers } from "./peers.ts";
+import { type MeasuredCell, report } from "./report.ts";
 
-const ROUNDS = Deno.args.includes("--quick") ? "4" : "30";
+const [QUICK, FULL] = [40, 1500] as const;
 
-const FILES = ["startup.ts", "writes.ts", "dirs.ts", "cleanup.ts"];
-const HEAD = "| runtime | what / against what | ratio | spread | ms |";
+/** What is run where, and by which runtimes (all, unless it says). */
+interface Bench {
+  file: string;
+  places?: string[];
+  runtimes?: string[];
+  flags?: string[];
+}
+
+const benches: Bench[] = [
+  { file: "writes" },
+  { file: "writers" },
+  { file: "large" },
+  { file: "stdin" },
+  { file: "dirs" },
+  { file: "dirs", places: ["disk"], runtimes: ["deno"], flags: ["--deny-ffi"] },
+  { file: "cleanup" },
+  { file: "startup", places: ["disk"] },
+  { file: "calls", places: ["disk"], runtimes: ["node"] },
+  { file: "curves", places: ["disk"], runtimes: ["deno", "bun"] },
+];
+
+const NAMES: Record<string, string> = { deno: "Deno", bun: "Bun", node: "Node" };
+
+const KIB = (bytes: number): string =>
+  bytes < 2 ** 20 ? `${bytes / 1024} KiB` : `${bytes / 2 ** 20} MiB`;
+const MS = (ms: number): string => ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
+
+const charts: Record<string, Chart> = {
+  growth: {
+    title: "Time by the number of files in a directory, asynchronously, nothing synced",
+    xLabel: "files",
+    yLabel: "time",
+    x: (count) => count < 1000 ? `${count}` : `${Math.round(count / 100) / 10}k`,
+    y: MS,
+  },
+  writers: {
+    title: "Durable writes of 4 KiB by the number of writers in one directory",
+    xLabel: "writers at a time",
+    yLabel: "writes per second",
+    x: String,
+    y: (count) => count.toLocaleString("en"),
+  },
+  sizes: {
+    title: "Replacing a file, asynchronously, with a sync of the file: time against the bound",
+    xLabel: "size",
+    yLabel: "ratio",
+    x: KIB,
+    y: (ratio) => `${Math.round(ratio * 100) / 100}`,
+  },
+};
+
+/** Runs a benchmark and returns what it tells, line by line. */
+async function measure({ file, flags = [] }: Bench, runtime: string, dir: string, budget: number) {
+  const program = programs[runtime as keyof typeof programs];
+  const denoFlags = runtime === "deno" ? ["run", "-A", "--no-prompt", ...flags] : [];
+  const args = [...denoFlags, join("bench", `${file}.ts`), dir, String(budget)];
+  const options = { args, cwd: project, stdout: "piped", stderr: "inherit" } as const;
+  const { success, stdout } = await new Deno.Command(program, options).output();
+  if (!success) throw new Failure(`${runtime} failed in ${file}.ts`);
+  const lines = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line) as Cell | Point);
+}
+
+/** A directory on the disk, and one in memory where there is a file system for that. */
+async function makePlaces(): Promise<Record<string, string>> {
+  const prefix = "untorn-bench-";
+  const places: Record<string, string> = { disk: await Deno.makeTempDir({ prefix }) };
+  try {
+    places["memory"] = await Deno.makeTempDir({ prefix, dir: "/dev/shm" });
+  } catch {
+    console.error("There is no /dev/shm to measure on.");
+  }
+  return places;
+}
 
 await main(async () => {
-  await ensureDependencies();
-  const disk = await Deno.makeTempDir({ prefix: "untorn-bench-" });
-  const places = [["disk", disk]];
-  try {
-    places.push(["memory", await Deno.makeTempDir({ prefix: "untorn-bench-", dir: "/dev/shm" })]);
-  } catch {
-    console.log("There is no /dev/shm to measure on.\n");
+  const { values: { quick = false, only } } = parseArgs({
+    args: Deno.args,
+    options: { quick: { type: "boolean" }, only: { type: "string", multiple: true } },
+  });
+  const unknown = only?.find((name) => !benches.some(({ file }) => file === name));
+  if (unknown !== undefined) {
+    throw new Failure(
+      `unknown ${unknown}: there are ${[...new Set(benches.map((b) => b.file))].join(", ")}`,
+    );
   }
+  await ensureDependencies();
+  const versions = await installPeers();
+  const places = await makePlaces();
+  const remove = (): void => {
+    for (const dir of Object.values(places)) Deno.removeSync(dir, { recursive: true });
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      remove();
+      Deno.exit(1);
+    });
+  }
+  const cells: MeasuredCell[] = [];
+  const points: Measured[] = [];
+  let number = 0;
   try {
-    for (const [place, dir] of places) {
-      for (const file of FILES) {
-        console.log(`On ${place}: own time / the other's, median and 10–90 % of the rounds.\n`);
-        console.log(HEAD + "\n" + HEAD.replace(/[^|]+/g, "---"));
-        for (const [runtime, program] of Object.entries(programs)) {
-          const flags = runtime === "deno" ? ["run", "-A"] : [];
-          const args = [...flags, join("bench", file), dir!, ROUNDS];
-          const { problem } = await run([program, ...args]);
-          if (problem !== "") throw new Failure(`${runtime} failed: ${problem}`);
+    for (const bench of benches) {
+      if (only !== undefined && !only.includes(bench.file)) continue;
+      for (const [place, dir] of Object.entries(places)) {
+        if (bench.places?.includes(place) === false) continue;
+        for (const runtime of bench.runtimes ?? (quick ? ["deno", "bun"] : Object.keys(programs))) {
+          console.error(`${bench.file} (${NAMES[runtime]}, ${place})`);
+          // Nothing is deleted before the end: ext4 makes files slowly where many were deleted.
+          const own = join(dir, String(++number));
+          await Deno.mkdir(own);
+          for (const what of await measure(bench, runtime, own, quick ? QUICK : FULL)) {
+            if ("chart" in what) points.push({ ...what, runtime: NAMES[runtime]! });
+            else cells.push({ ...what, place, runtime: NAMES[runtime]! });
+          }
         }
-        console.log();
       }
     }
+    const drawn = Object.fromEntries(
+      Object.entries(charts).filter(([name]) => points.some(({ chart }) => chart === name))
+        .map((
+          [name, chart],
+        ) => [name, draw(chart, points.filter((point) => point.chart === name))]),
+    );
+    const text = await report(
+      cells,
+      Object.fromEntries(
+        Object.keys(drawn).map((name) => [name, charts[name]!.title]),
+      ),
+      places,
+      versions,
+    );
+    if (quick || only !== undefined) console.log(text);
+    else {
+      const docs = join(project, "docs", "benchmarks");
+      await Deno.mkdir(docs, { recursive: true });
+      await Deno.writeTextFile(join(docs, "README.md"), text);
+      for (const [name, svg] of Object.entries(drawn)) {
+        await Deno.writeTextFile(join(docs, `${name}.svg`), svg);
+      }
+      console.error(`docs/benchmarks/README.md and ${Object.keys(drawn).length} pictures`);
+    }
   } finally {
-    for (const [, dir] of places) await Deno.remove(dir!, { recursive: true });
+    remove();
   }
 });

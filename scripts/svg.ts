@@ -22,6 +22,18 @@ export function box(x: number, y: number, width: number, height: number, fill: s
   return `<rect x="${at[0]}" y="${at[1]}" width="${at[2]}" height="${at[3]}" fill="${fill}"/>`;
 }
 
+/** A line through points. */
+export function line(
+  points: readonly (readonly [x: number, y: number])[],
+  colour: string,
+  width: number,
+): string {
+  const at = points.map((point) => point.map((number) => Math.round(number * 10) / 10).join(","));
+  return `<polyline points="${
+    at.join(" ")
+  }" fill="none" stroke="${colour}" stroke-width="${width}"/>`;
+}
+
 /** A line of text, which is escaped. */
 export function text(
   x: number,

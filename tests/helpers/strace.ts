@@ -40,3 +40,18 @@ export const strace = {
     ...command,
   ],
 };
+
+/**
+ * The names of the calls between the last two looks at `DIR/MARK` that name the directory, or a descriptor
+ * below it.
+ */
+export function callsBetweenMarks(log: string, dir: string): string[] {
+  const lines = log.split("\n").filter((line) => line.includes(dir));
+  const marks = lines.flatMap((line, i) => line.includes("/MARK") ? [i] : []);
+  const last = marks.findLast((mark, i) => marks[i + 1]! > mark + 1);
+  if (last === undefined) throw new Error("nothing between marks in the log");
+  return lines
+    .slice(last + 1, marks.at(-1))
+    .filter((line) => !line.includes("/MARK") && !/^\d+ +<\.\.\. /.test(line))
+    .map((line) => /^\d+ +(\w+)/.exec(line)![1]!);
+}
