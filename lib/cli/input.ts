@@ -11,16 +11,24 @@ const PIECE = 1024 * 1024;
 /** A small input is not worth the milliseconds that it takes to load what makes a pipe larger. */
 const MUCH = 1024 * 1024;
 
-/** Pieces of what `read` reads: null or 0 is the end. A piece is overwritten by the next one. */
+/**
+ * Pieces of what `read` reads: null or 0 is the end. The next one is read while a piece is used, which is
+ * overwritten after that.
+ */
 export async function* pieces(
   read: (into: Uint8Array) => Promise<number | null>,
 ): AsyncGenerator<Uint8Array> {
-  const piece = new Uint8Array(PIECE);
+  let [piece, other] = [new Uint8Array(PIECE), new Uint8Array(PIECE)];
+  let reading = read(piece);
   let isGrown = false;
   for (let total = 0;;) {
-    const count = await read(piece) ?? 0;
+    const count = await reading ?? 0;
     if (count === 0) return;
-    yield* [piece.subarray(0, count)];
+    [piece, other] = [other, piece];
+    reading = read(piece);
+    // It is thrown when it is waited for, unless nobody wants to know any more.
+    reading.catch(() => {});
+    yield* [other.subarray(0, count)];
     total += count;
     if (isGrown || total < MUCH) continue;
     growPipe(0, PIECE);

@@ -19,12 +19,15 @@ import {
 } from "../../scripts/tools.ts";
 import { operations } from "../helpers/operations.ts";
 
+/** The operation of many at a time. */
+const WRITERS = "writers";
+
 await main(async () => {
   const { values } = parseArgs({
     args: Deno.args,
     options: {
       fs: { type: "string", multiple: true, default: ["ext4", "xfs", "btrfs"] },
-      operation: { type: "string", multiple: true, default: Object.keys(operations) },
+      operation: { type: "string", multiple: true, default: [...Object.keys(operations), WRITERS] },
       crashes: { type: "string", default: "100" },
       durability: { type: "string", default: "full" },
       runtime: { type: "string", default: "bun" },
@@ -39,17 +42,37 @@ await main(async () => {
       join(project, "tests/powercut", name)
     }`;
 
+  /** An operation's recordings: what is set up, what runs, and what checks it. */
+  const recordings = (
+    operation: string,
+  ): { mode: string; commands: [string, string, string] }[] => {
+    if (operation === WRITERS) {
+      const writers = script("writers.ts");
+      const run = `${writers} run {dir} ${values.durability}`;
+      return [{
+        mode: "run",
+        commands: [`${writers} setup {dir}`, run, `${writers} check {dir} {lastmark}`],
+      }];
+    }
+    const workload = `${script("workload.ts")} ${operation}`;
+    return ["run", "recover"].map((mode) => ({
+      mode,
+      commands: [
+        `${workload} setup {dir}`,
+        `${workload} ${mode} {dir} ${values.durability}`,
+        `${script("check.ts")} ${operation} {dir} {lastmark}`,
+      ],
+    }));
+  };
+
   const sums = new Map<string, { states: number; violations: number }>();
   for (const fs of values.fs) {
     for (const operation of values.operation) {
-      for (const mode of ["run", "recover"]) {
+      for (const { mode, commands: [setup, workload, check] } of recordings(operation)) {
         for (const step of [[], ["--step", "mixed"]]) {
           const { states, violations, text } = await crash(crashlab, [
             ...["--fs", fs, "--crashes", values.crashes, ...step],
-            ...["--setup", `${script("workload.ts")} ${operation} setup {dir}`],
-            "--workload",
-            `${script("workload.ts")} ${operation} ${mode} {dir} ${values.durability}`,
-            ...["--check", `${script("check.ts")} ${operation} {dir} {lastmark}`],
+            ...["--setup", setup, "--workload", workload, "--check", check],
           ]);
           console.log([fs, operation, mode, step[1] ?? "-", `${states} states`, text].join("\t"));
           const sum = sums.get(fs) ?? { states: 0, violations: 0 };
