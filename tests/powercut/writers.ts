@@ -32,7 +32,7 @@ async function write(): Promise<void> {
 }
 
 function check(): void {
-  cleanupSync(place, { minAge: 0 });
+  cleanupSync(dir, { minAge: 0 });
   const least = last === "none" ? names.map(() => 0) : last!.split("-").map(Number);
   for (const [i, name] of names.entries()) {
     const found = readFileSync(join(dir, name), "utf8");
