@@ -180,6 +180,6 @@ test("many short calls that are made at once let the event loop go round", async
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
   await all;
-  // Two or three go into a turn of a millisecond.
+  // One or two go into a turn of half a millisecond.
   assert(rounds >= 10, `${rounds} rounds for 40 calls`);
 });

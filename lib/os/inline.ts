@@ -12,7 +12,7 @@ export const INLINE_BYTES: number = 64 * 1024;
 export const WHOLE_BYTES: number = 64 * 1024;
 
 /** Calls that are made at once hold the event loop no longer than this, in ms. */
-const TURN = 1;
+const TURN = 0.5;
 
 /** After a call that took longer than a turn, so many are made in the background. */
 const DISTRUSTED = 64;
