@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ensureDependencies, Failure, main, programs, project } from "../scripts/tools.ts";
+import { ensureDependencies, Failure, main, programs, project, run } from "../scripts/tools.ts";
 import type { Chart, Measured } from "./chart.ts";
 import { draw } from "./chart.ts";
 import type { Cell, Point } from "./measure.ts";
@@ -152,7 +152,9 @@ await main(async () => {
     else {
       const docs = join(project, "docs", "benchmarks");
       await Deno.mkdir(docs, { recursive: true });
-      await Deno.writeTextFile(join(docs, "README.md"), text);
+      const readme = join(docs, "README.md");
+      await Deno.writeTextFile(readme, text);
+      await run([programs.deno, "fmt", "--quiet", readme]);
       for (const [name, svg] of Object.entries(drawn)) {
         await Deno.writeTextFile(join(docs, `${name}.svg`), svg);
       }

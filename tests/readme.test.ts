@@ -21,6 +21,7 @@ import { inTemp } from "./helpers/temp.ts";
 const documents = [
   "README.md",
   "bench/losses/README.md",
+  "docs/benchmarks/README.md",
   "examples/README.md",
   "tests/powercut/README.md",
 ]
