@@ -13,7 +13,7 @@ import type { Cell, Point } from "./measure.ts";
 import { installPeers } from "./peers.ts";
 import { type MeasuredCell, report } from "./report.ts";
 
-const [QUICK, FULL] = [40, 1500] as const;
+const [QUICK, FULL] = [25, 1500] as const;
 
 /** What is run where, and by which runtimes (all, unless it says). */
 interface Bench {
