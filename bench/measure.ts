@@ -49,12 +49,16 @@ export interface Race {
   table: string;
   row: string;
   contestants: Record<string, Run>;
+  /** So many rounds at least, where few say little. */
+  least?: number;
   /** No more rounds than this, where each costs something besides its time. */
   most?: number;
 }
 
 /** Runs a comparison for as long as the budget says, and tells its cells. */
-export async function race({ table, row, contestants, most = 1000 }: Race): Promise<void> {
+export async function race(
+  { table, row, contestants, least = 3, most = 1000 }: Race,
+): Promise<void> {
   const times = new Map(Object.keys(contestants).map((name) => [name, [] as number[]]));
   const [bound] = times.keys();
   const turn = async (names: string[], isWarm: boolean): Promise<void> => {
@@ -64,10 +68,10 @@ export async function race({ table, row, contestants, most = 1000 }: Race): Prom
     }
   };
   const names = [...times.keys()];
-  const [warm, least] = isQuick ? [1, 1] : [2, 3];
+  const [warm, enough] = isQuick ? [1, 1] : [2, least];
   for (let i = 0; i < warm; i++) await turn(names, false);
   const start = performance.now();
-  for (let i = 0; i < most && (i < least || performance.now() - start < budget); i++) {
+  for (let i = 0; i < most && (i < enough || performance.now() - start < budget); i++) {
     await turn(i % 2 === 0 ? names : names.toReversed(), true);
   }
   for (const [column, own] of times) {

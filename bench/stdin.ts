@@ -57,7 +57,8 @@ await race({
       memory.push(mebibytes);
     }),
   },
-  most: 8,
+  least: 9,
+  most: 9,
 });
 tell({
   table,
