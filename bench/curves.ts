@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { atomicRemove, atomicWrite, cleanup, persistDir } from "../mod.ts";
 import { bound } from "./bound.ts";
 import { dir, isQuick, quantile, tell, time } from "./measure.ts";
+import { peers } from "./packages.ts";
 
 /** Each in a directory of its own: for a while, ext4 makes files slowly where many were deleted. */
 async function grow(entries: number, isWarm = true): Promise<void> {
@@ -60,14 +61,8 @@ async function size(bytes: number): Promise<void> {
     bound: () => bound(path, content, "file"),
     Untorn: () => atomicWrite(path, content, { durability: "file" }),
   };
-  for (const name of ["write-file-atomic", "atomically", "fast-write-atomic"]) {
-    const peer = await import(name);
-    const write = name === "atomically"
-      ? peer.writeFile
-      : name === "fast-write-atomic"
-      ? peer.default.promise
-      : peer.default;
-    ways[name] = () => write(path, content);
+  for (const [name, { "async, file": write }] of await peers()) {
+    if (write !== undefined) ways[name] = async () => await write(path, content);
   }
   const ratios: Record<string, number[]> = {};
   const rounds = isQuick ? 2 : bytes < 2 ** 22 ? 60 : 12;

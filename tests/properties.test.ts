@@ -128,13 +128,13 @@ function distinct(worlds: World[]): World[] {
 
 function modelled(): Place {
   let disk = new ModelDisk();
-  runSync(disk.os.mkdir("/root", 0o755));
+  runSync(disk.os.mkdir("/disk", 0o755));
   // A directory that is there is taken to be on the disk (docs/guarantees.md).
-  runSync(disk.os.mkdir("/root/deep", 0o755));
+  runSync(disk.os.mkdir("/disk/deep", 0o755));
   disk = new ModelDisk(disk.image);
   return {
     os: () => disk.os,
-    root: "/root",
+    root: "/disk",
     cut: (choice) => void (disk = new ModelDisk(someCut(disk.moments().at(-1)!, numbers(choice)))),
   };
 }

@@ -7,7 +7,7 @@
 import { dirname, isAbsolute, sep } from "node:path";
 import { OsError } from "./errno.ts";
 import { listSync } from "./deno_listing.ts";
-import { INLINE_BYTES, inTurns, whileQuick } from "./inline.ts";
+import { INLINE_BYTES, inTurns, isSmall, whileQuick } from "./inline.ts";
 import { atOnceInMemory } from "./memory.ts";
 import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
@@ -97,10 +97,6 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
-  const rename = (from: string, to: string): Promise<void> => Deno.rename(from, to);
-  const unlink = (path: string): Promise<void> => Deno.remove(path);
-  const unlinkSmall = whileQuick(sync.unlink, unlink);
-  const renameSmall = whileQuick(sync.rename, rename);
   const async: Calls = {
     ...sync,
     readdir: (path) => list(path),
@@ -113,10 +109,17 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     write: (open, bytes) =>
       bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),
     fsync: atOnceInMemory(sync, shared(sync, (open) => file(open).sync())),
-    rename: (from, to, bytes = Infinity) =>
-      (bytes <= INLINE_BYTES ? renameSmall : rename)(from, to),
+    rename: whileQuick<[string, string, number?], void>(
+      sync.rename,
+      (from, to) => Deno.rename(from, to),
+      (_from, _to, bytes) => isSmall(bytes),
+    ),
     link: whileQuick(sync.link, (from, to) => Deno.link(from, to)),
-    unlink: (path, bytes = Infinity) => (bytes <= INLINE_BYTES ? unlinkSmall : unlink)(path),
+    unlink: whileQuick<[string, number?], void>(
+      sync.unlink,
+      (path) => Deno.remove(path),
+      (_path, bytes) => isSmall(bytes),
+    ),
     symlink: (text, path) => {
       refuseUnlessAnywhere();
       return Deno.symlink(text, path);

@@ -8,6 +8,11 @@ import { isSyncing } from "./shared_syncs.ts";
  */
 export const INLINE_BYTES: number = 64 * 1024;
 
+/** Whether no more than that has to be written or freed, as far as is known. */
+export function isSmall(bytes: number = Infinity): boolean {
+  return bytes <= INLINE_BYTES;
+}
+
 /** Up to so many bytes a new file is made by one call, which an asynchronous binding makes at once. */
 export const WHOLE_BYTES: number = 64 * 1024;
 
@@ -39,6 +44,7 @@ export function inTurns<Args extends unknown[], T>(
 export function whileQuick<Args extends unknown[], T>(
   now: (...args: Args) => T,
   later: (...args: Args) => Promise<T>,
+  isShort: (...args: Args) => boolean = () => true,
 ): (...args: Args) => T | Promise<T> {
   const timed = inTurns((...args: Args) => {
     const start = performance.now();
@@ -49,6 +55,7 @@ export function whileQuick<Args extends unknown[], T>(
     }
   });
   return (...args) => {
+    if (!isShort(...args)) return later(...args);
     if (distrusted > 0) distrusted--;
     else if (!isSyncing()) return timed(...args);
     return later(...args);

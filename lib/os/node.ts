@@ -4,7 +4,7 @@
  */
 
 import type * as Fs from "node:fs";
-import { INLINE_BYTES, inTurns, whileQuick } from "./inline.ts";
+import { INLINE_BYTES, inTurns, isSmall, whileQuick } from "./inline.ts";
 import { atOnceInMemory } from "./memory.ts";
 import { native, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
@@ -72,11 +72,6 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
-  const rename = (from: string, to: string): Promise<void> =>
-    later((done) => fs.rename(from, to, done));
-  const unlink = (path: string): Promise<void> => later((done) => fs.unlink(path, done));
-  const unlinkSmall = whileQuick(sync.unlink, unlink);
-  const renameSmall = whileQuick(sync.rename, rename);
   const async: Calls = {
     ...sync,
     readdir: (path) =>
@@ -100,10 +95,17 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
       windows ? sync.chmod(file, path, mode) : later((done) => fs.fchmod(fd(file), mode, done)),
     chown: (file, _path, uid, gid) => later((done) => fs.fchown(fd(file), uid, gid, done)),
     fsync: atOnceInMemory(sync, shared(sync, (file) => later((done) => fs.fsync(fd(file), done)))),
-    rename: (from, to, bytes = Infinity) =>
-      (bytes <= INLINE_BYTES ? renameSmall : rename)(from, to),
+    rename: whileQuick<[string, string, number?], void>(
+      sync.rename,
+      (from, to) => later((done) => fs.rename(from, to, done)),
+      (_from, _to, bytes) => isSmall(bytes),
+    ),
     link: whileQuick(sync.link, (from, to) => later((done) => fs.link(from, to, done))),
-    unlink: (path, bytes = Infinity) => (bytes <= INLINE_BYTES ? unlinkSmall : unlink)(path),
+    unlink: whileQuick<[string, number?], void>(
+      sync.unlink,
+      (path) => later((done) => fs.unlink(path, done)),
+      (_path, bytes) => isSmall(bytes),
+    ),
     symlink: (text, path) => later((done) => fs.symlink(text, path, done)),
     copy: (from, to) =>
       later((done) => fs.copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE, done)),
