@@ -3,6 +3,7 @@
  * renamed from `.txn-…` to `.commit-…`, which is the commit. Then the changes are made.
  */
 
+import { dirname } from "node:path";
 import { writeFully } from "./block_writer.ts";
 import { syncDir } from "./dir_sync.ts";
 import { type Outcome, Refusal } from "./errors.ts";
@@ -10,6 +11,7 @@ import { caught } from "./os/errno.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { type Change, isMarked, markOf, RECORD, toText } from "./record.ts";
+import { isRemote, lookAfresh, refresh } from "./remote.ts";
 import { applyAll } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
@@ -34,8 +36,9 @@ export function* commitAll(
   { root, staged, committed, changes, sync, signal }: Commit,
   told: (outcome: Outcome) => void,
 ): Steps<boolean> {
+  const { ino, dev } = yield* os.lstat(inside(root, "."));
+  yield* refreshAround(os, root, changes, dev);
   yield* mark(os, root, changes);
-  const { ino } = yield* os.lstat(inside(root, "."));
   const path = inside(staged, RECORD);
   const record = yield* os.create(path, 0o600);
   try {
@@ -49,13 +52,26 @@ export function* commitAll(
   told("unknown");
   const error = yield* caught(os.rename(staged, committed));
   if (error !== undefined) {
-    if ((yield* look(os, staged)) !== undefined) told("unchanged");
+    if ((yield* lookAfresh(os, staged)) !== undefined) told("unchanged");
     throw error;
   }
   told("replaced");
   const durable = sync && (yield* syncDir(os, root));
   yield* applyAll(os, { root, dir: committed, changes, sync }, false);
   return durable;
+}
+
+/** What other machines have done to what is changed must be seen: it is not done again by a recovery. */
+function* refreshAround(os: Os, root: string, changes: Change[], dev: number): Steps<void> {
+  if (!(yield* isRemote(os, root, dev))) return;
+  const paths = changes.flatMap((change) =>
+    "before" in change ? [change.path, ...change.do === "rename" ? [change.to] : []] : []
+  );
+  for (const dir of new Set(paths.map((path) => dirname(inside(root, path))))) {
+    const error = yield* caught(refresh(os, dir, dev));
+    // It is yet to be made.
+    if (error !== undefined && error.code !== "ENOENT") throw error;
+  }
 }
 
 /** Notes what is there now; what can't be changed as it was meant to any more is refused. */

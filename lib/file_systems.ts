@@ -8,6 +8,8 @@ export interface FileSystem {
   durable: boolean | undefined;
   /** Why it does not, or can't be told. */
   why: string;
+  /** Whether other machines may have it too, or a program of any kind stands behind it. */
+  isShared: boolean;
 }
 
 const MEMORY = "it is in memory only: a power cut leaves nothing, whatever is synced";
@@ -40,11 +42,14 @@ const KINDS: Record<number, [name: string, durable?: boolean, why?: string]> = {
   0x7366746e: ["ntfs3"],
 };
 
+/** Those that other machines may have too; what is behind FUSE and 9p, nobody knows. */
+const SHARED = ["nfs", "cifs", "9p", "fuse", "ceph"];
+
 /** What has this number (`f_type`), if that is known here. */
 export function fileSystemOf(type: number): FileSystem | undefined {
   // Of 32 bits, which some runtimes take for signed.
   const kind = KINDS[type >>> 0];
   if (kind === undefined) return undefined;
   const [name, durable, why = "what its syncs are worth is not known here"] = kind;
-  return { name, durable, why };
+  return { name, durable, why, isShared: SHARED.includes(name) };
 }

@@ -43,7 +43,7 @@ export function* persistInPlace(
   try {
     const error = yield* caught(os.rename(carry.staging, inside(staged, STAGE)));
     if (error !== undefined) {
-      yield* os.rmdir(staged);
+      yield* os.removeTree(staged);
       throw error;
     }
     told.moved(staged);

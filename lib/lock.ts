@@ -12,6 +12,7 @@ import { caught, OsError } from "./os/errno.ts";
 import { processId } from "./os/mod.ts";
 import { type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
+import { refresh, whileStale } from "./remote.ts";
 import { rollForward } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
@@ -54,7 +55,8 @@ export function* acquireLock(
   const deadline = performance.now() + wait;
   for (let pause = 1;; pause = Math.min(pause * 2, 25)) {
     signal?.throwIfAborted();
-    const attempt = yield* tryLock(os, dir, path, { target: name, pid: processId(), transaction });
+    const facts = { target: name, pid: processId(), transaction };
+    const attempt = yield* whileStale(os, dir, () => tryLock(os, dir, path, facts));
     if (typeof attempt === "object") return { path, handle: attempt.handle };
     if (attempt === "gone") continue;
     const left = deadline - performance.now();
@@ -88,9 +90,12 @@ function* tryLock(
   let keep = false;
   try {
     if (!(yield* os.tryLock(handle))) return "held";
+    const own = yield* os.fstat(handle);
+    // What its holder before did on another machine is seen from here on, beside it too.
+    yield* refresh(os, dir, own.dev);
     const there = yield* look(os, path);
     if (there === undefined) return "gone";
-    if (!sameFile(yield* os.fstat(handle), there)) return "gone";
+    if (!sameFile(own, there)) return "gone";
     const found = yield* readLines(os, handle);
     if (found === undefined) {
       throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
@@ -101,8 +106,8 @@ function* tryLock(
       yield* os.unlink(path);
       return "gone";
     }
-    const own = JSON.stringify({ untorn: 1, ...facts });
-    const line = new TextEncoder().encode(there.size === 0 ? `${own}\n` : `\n${own}\n`);
+    const text = JSON.stringify({ untorn: 1, ...facts });
+    const line = new TextEncoder().encode(there.size === 0 ? `${text}\n` : `\n${text}\n`);
     const error = yield* caught(writeFully(os, handle, line));
     // On a full disk it is taken without its line: to remove something must be possible there.
     const isFull = error?.code === "ENOSPC" || error?.code === "EDQUOT";
@@ -198,7 +203,11 @@ const NO_LOCK: LockState = {
 };
 
 /** Looks at a lock without taking it, or changing anything. */
-export function* lookAtLock(os: Os, path: string): Steps<LockState> {
+export function lookAtLock(os: Os, path: string): Steps<LockState> {
+  return whileStale(os, dirname(path), () => lookOnce(os, path));
+}
+
+function* lookOnce(os: Os, path: string): Steps<LockState> {
   const there = yield* look(os, path);
   if (there === undefined) return NO_LOCK;
   if (there.kind !== "file") return { ...NO_LOCK, state: "users" };

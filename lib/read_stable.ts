@@ -10,6 +10,7 @@ import { inside, toPath, withoutSlash } from "./paths.ts";
 import { describe, Refusal } from "./errors.ts";
 import { OsError } from "./os/errno.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
+import { refresh, refreshTree } from "./remote.ts";
 import { locate, look } from "./target.ts";
 
 /** A directory that is missing between two renames is waited for so long, in ms. */
@@ -104,9 +105,15 @@ export function* stable<T>(
  */
 function* isSame(os: Os, dir: string, stat: Stat): Steps<boolean> {
   if ((yield* journalOf(os, dir)) !== undefined) return false;
+  yield* refreshAbove(os, dir, stat.dev);
   const now = yield* target(os, dir);
   return now !== undefined && sameFile(now, stat) && now.mtime === stat.mtime &&
     now.ctime === stat.ctime;
+}
+
+/** Another machine's replacement of it must be seen. */
+function* refreshAbove(os: Os, dir: string, dev: number): Steps<void> {
+  yield* refresh(os, (yield* locate(os, withoutSlash(dir), true, ["read"])).dir, dev);
 }
 
 /** The transaction that replaces it in place just now, if one does. */
@@ -131,7 +138,7 @@ function* openVersion(os: Os, dir: string): Steps<Version> {
         throw new Refusal("EBUSY", journal, why);
       }
     } catch (error) {
-      const gone = error instanceof OsError && error.code === "ENOENT";
+      const gone = error instanceof OsError && ["ENOENT", "ESTALE"].includes(error.code);
       if (!gone || performance.now() > began + GAP) throw error;
       // It is being replaced, or has come back since, or was and is being replaced again.
       const isMissing = !(yield* isBeingReplaced(os, dir)) &&
@@ -143,9 +150,12 @@ function* openVersion(os: Os, dir: string): Steps<Version> {
 }
 
 function* openNow(os: Os, dir: string): Steps<Version & { journal: string | undefined }> {
+  yield* refreshAbove(os, dir, (yield* os.lstat(inside(dir, "."))).dev);
   const open = yield* os.openDir(dir);
   try {
     const stat = open === undefined ? yield* os.lstat(inside(dir, ".")) : yield* os.fstat(open);
+    // One that was replaced in place has files, other than remembered, under the names that they had.
+    yield* refreshTree(os, dir, stat.dev);
     return { open, stat, journal: yield* journalOf(os, dir) };
   } catch (error) {
     if (open !== undefined) yield* os.close(open);

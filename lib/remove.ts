@@ -14,6 +14,7 @@ import { systemCalls } from "./os/mod.ts";
 import { type Handle, type Os, sameFile, type Stat } from "./os/port.ts";
 import { inside, split, toPath, withoutSlash } from "./paths.ts";
 import { findVersions, recoverDir } from "./recover_dir.ts";
+import { lookAfresh } from "./remote.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { swapPaths } from "./swap.ts";
 import { look } from "./target.ts";
@@ -196,7 +197,7 @@ class Removal {
       yield* step;
     } catch (error) {
       this.outcome = "unknown";
-      const now = yield* look(this.#os, this.#path);
+      const now = yield* lookAfresh(this.#os, this.#path);
       this.outcome = now !== undefined && sameFile(now, stat) ? "unchanged" : "replaced";
       throw error;
     }

@@ -7,6 +7,7 @@ import { type Outcome, Refusal } from "./errors.ts";
 import { siblingName } from "./names.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
+import { lookAfresh } from "./remote.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
 import { withScratch } from "./trash.ts";
@@ -102,7 +103,7 @@ export function* swapAndTell(
     return swap;
   } catch (error) {
     told("unknown");
-    const now = yield* look(os, paths.live);
+    const now = yield* lookAfresh(os, paths.live);
     if (now?.ino === staged.ino) told("replaced");
     else if (now?.ino === before?.ino) told("unchanged");
     throw error;

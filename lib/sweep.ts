@@ -22,7 +22,7 @@ import { rollForward } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { type SwapPaths, swapPaths } from "./swap.ts";
 import { look } from "./target.ts";
-import { claim, trashClaimed, unclaim } from "./trash.ts";
+import { canClaim, claim, trashClaimed, unclaim } from "./trash.ts";
 import { askValid } from "./validation.ts";
 
 /** Where an action is reported. */
@@ -258,7 +258,7 @@ export class Sweep {
     const stat = yield* look(os, path);
     if (stat?.kind !== "directory") return;
     const keep = (reason: string): void => this.#findings.note("kept", path, dir, reason, true);
-    if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
+    if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return keep(MAY_LIVE);
     if (this.#acts) {
       try {
         if ((yield* rollForward(os, dir, path)) === "another's") return keep(IS_LIVE);
@@ -299,7 +299,7 @@ export class Sweep {
     const claimed = yield* claim(os, path);
     if (claimed === undefined) return keep(IS_LIVE);
     try {
-      if (!(yield* os.canLock()) && !this.#isOld(stat)) return keep(MAY_LIVE);
+      if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return keep(MAY_LIVE);
       // By a rename first: a mount point can't be renamed.
       if (this.#acts) yield* trashClaimed(os, dir, path);
     } finally {

@@ -4,12 +4,14 @@
  * so that others who clean up leave it alone.
  */
 
+import { basename } from "node:path";
 import { syncDir } from "./dir_sync.ts";
 import { Refusal } from "./errors.ts";
-import { newToken, trashName } from "./names.ts";
+import { newToken, recognise, trashName } from "./names.ts";
 import { caught, OsError } from "./os/errno.ts";
 import { type Entry, type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
+import { isRemote, lookAfresh } from "./remote.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
 
@@ -18,12 +20,18 @@ export interface Claim {
   handle: Handle | undefined;
 }
 
-/** Marks a directory as this process's, or answers nothing if another's mark is on it. */
+/**
+ * Marks a directory as this process's, or answers nothing if another's mark is on it. Where other machines
+ * may come by, the mark on a transaction's directory is on a file in it: the kernel's lock on a directory keeps
+ * out nobody there (`fuse_dir_operations` in fs/fuse/dir.c, `nfs_dir_operations` in fs/nfs/dir.c have none).
+ */
 export function* claim(os: Os, path: string): Steps<Claim | undefined> {
   if (!(yield* os.canLock())) return { handle: undefined };
   let handle: Handle | undefined;
   try {
-    handle = yield* os.openDir(path);
+    handle = (yield* isMarkedInside(os, path))
+      ? yield* os.openLock(inside(path, MARK))
+      : yield* os.openDir(path);
   } catch (error) {
     // A directory that its owner may not read is removed all the same.
     if (!(error instanceof OsError && error.code === "EACCES")) throw error;
@@ -36,6 +44,26 @@ export function* claim(os: Os, path: string): Steps<Claim | undefined> {
     if (!free) yield* os.close(handle);
   }
   return free ? { handle } : undefined;
+}
+
+/** The file in a transaction's directory that is locked instead of it. */
+const MARK = "lock";
+
+function* isMarkedInside(os: Os, path: string): Steps<boolean> {
+  return isTransaction(path) && (yield* isShared(os, path));
+}
+
+function isTransaction(path: string): boolean {
+  return recognise(basename(path), "directory")?.kind === "transaction";
+}
+
+function* isShared(os: Os, path: string): Steps<boolean> {
+  return yield* isRemote(os, path, (yield* os.lstat(path)).dev);
+}
+
+/** Whether a mark on a directory keeps out everybody. */
+export function* canClaim(os: Os, path: string): Steps<boolean> {
+  return (yield* os.canLock()) && (isTransaction(path) || !(yield* isShared(os, path)));
 }
 
 /** Takes the mark off. */
@@ -99,7 +127,7 @@ export function* makeClaimed(
       if (claimed !== undefined) return { path, claimed };
       // Another process found it before it was marked, and removed it.
     } catch (error) {
-      yield* caught(os.rmdir(path));
+      yield* caught(os.removeTree(path));
       throw error;
     }
   }
@@ -117,7 +145,11 @@ function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
   let keep = false;
   try {
     const there = yield* look(os, path);
-    keep = there !== undefined && sameFile(there, yield* os.fstat(claimed.handle));
+    const marked = (yield* isMarkedInside(os, path))
+      ? yield* lookAfresh(os, inside(path, MARK))
+      : there;
+    keep = there !== undefined && marked !== undefined &&
+      sameFile(marked, yield* os.fstat(claimed.handle));
     return keep ? claimed : undefined;
   } finally {
     if (!keep) yield* unclaim(os, claimed);

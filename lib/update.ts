@@ -20,6 +20,7 @@ import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
 import { readAll } from "./read_all.ts";
+import { whileStale } from "./remote.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
 import {
@@ -189,7 +190,9 @@ export function* update(
     path = found.target.path;
     // What is no file is refused when it is to be written.
     const isFile = found.target.stat?.kind === "file";
-    const bytes = isFile ? yield* readAll(os, path) : undefined;
+    const bytes = isFile
+      ? yield* whileStale(os, found.target.dir, () => readIfThere(os, path))
+      : undefined;
     const content = yield* changed(bytes, change, settings.signal);
     const source = toSource(content as never);
     if (settings.durability === "full") {
@@ -212,6 +215,19 @@ export function* update(
       result?.warnings.push(`the lock file ${JSON.stringify(held!.path)} could not be removed`);
     }
     yield* removeDirs(os, dirs);
+  }
+}
+
+/** A file's content; nothing if it has gone: what a look found may be remembered only. */
+function* readIfThere(os: Os, path: string): Steps<Uint8Array | undefined> {
+  if ((yield* look(os, path)) === undefined) return undefined;
+  try {
+    return yield* readAll(os, path);
+  } catch (error) {
+    if (error instanceof OsError && error.code === "ENOENT" && error.call === "open") {
+      return undefined;
+    }
+    throw error;
   }
 }
 

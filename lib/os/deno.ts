@@ -67,7 +67,8 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
       return clone(from, to);
     },
     fsType: (path) =>
-      mayStatFs() ? process.getBuiltinModule("node:fs").statfsSync(path).type : undefined,
+      native().fsType?.(path) ??
+        (mayStatFs() ? process.getBuiltinModule("node:fs").statfsSync(path).type : undefined),
     mkdir: (path, mode) => Deno.mkdirSync(path, { mode }),
     rmdir: (path) => process.getBuiltinModule("node:fs").rmdirSync(path),
     removeTree: (path) => Deno.removeSync(path, { recursive: true }),

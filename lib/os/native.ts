@@ -4,6 +4,7 @@
  * up, never asked for), the functions are absent. Nothing is opened before the first use.
  */
 
+import { fileSystemOf } from "../file_systems.ts";
 import type { Calls, Handle, SyncCalls } from "./port.ts";
 import { isDeno } from "./runtime.ts";
 
@@ -19,6 +20,8 @@ export interface Native {
   syncFsLater?: (fd: number) => Promise<number>;
   /** ioctl_ficlone(2): makes an empty file share a file's blocks. */
   clone?: (from: string, to: string) => boolean;
+  /** The number of a file system's kind (statfs(2), `f_type`); nothing if it can't be told. */
+  fsType?: (path: string) => number | undefined;
   /** A descriptor of a directory for `syncFs`, or less than 0; and its end. */
   openDir?: (path: string) => number;
   close?: (fd: number) => number;
@@ -75,7 +78,13 @@ export function syncFileSystemLater(): Pick<Calls, "openFs" | "syncFs" | "closeF
   };
 }
 
+/**
+ * Not where the kernel does not pass it on: FUSE answers without asking its program (`fuse_sync_fs`, fs/fuse/inode.c),
+ * SMB without asking its server.
+ */
 function openToSync(path: string): Handle | undefined {
+  const type = native().fsType?.(path);
+  if (type !== undefined && fileSystemOf(type)?.isShared) return undefined;
   const opened = native().openDir?.(path) ?? -1;
   return opened < 0 ? undefined : opened as unknown as Handle;
 }
@@ -113,9 +122,20 @@ function calls({ find, findLater, errno }: Library): Native {
     syncFsLater: linux ? findLater?.("syncfs", ["int"]) : undefined,
     openDir: open && ((path) => open(text(path), O_CLOEXEC)),
     close: find("close", ["int"]),
+    fsType: linux ? linuxFsType(find) : undefined,
     growPipe: linux ? linuxGrowPipe(find) : undefined,
     clone: open && linuxClone(find, (path, flags) => open(text(path), flags | O_CLOEXEC)),
   } as Native;
+}
+
+function linuxFsType(find: Finder): Native["fsType"] {
+  const statfs = find("statfs", ["buffer", "buffer"]);
+  return statfs && ((path) => {
+    // `f_type` comes first, in 8 bytes; all of it takes 120 (asm-generic/statfs.h, 64 bits).
+    const answer = new BigUint64Array(32);
+    if (statfs(text(path), new Uint8Array(answer.buffer)) !== 0) return undefined;
+    return Number(answer[0]! & 0xffffffffn);
+  });
 }
 
 function linuxGrowPipe(find: Finder): Native["growPipe"] {
