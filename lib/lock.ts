@@ -6,7 +6,7 @@
 
 import { dirname } from "node:path";
 import { Refusal } from "./errors.ts";
-import { siblingName } from "./names.ts";
+import { journalName, siblingName } from "./names.ts";
 import type { LockSettings } from "./dir_options.ts";
 import { caught, OsError } from "./os/errno.ts";
 import { processId } from "./os/mod.ts";
@@ -79,6 +79,12 @@ export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
   }
 }
 
+/** The names that whoever has the lock of `name` looks at and may remove, the lock's own among them. */
+function namesBeside(name: string): string[] {
+  const siblings = ["lock", "staging", "old"] as const;
+  return [name, ...siblings.map((sibling) => siblingName(sibling, name)), journalName(name)];
+}
+
 /** One attempt: the lock, or that another holds it, or that the file was exchanged meanwhile. */
 function* tryLock(
   os: Os,
@@ -92,7 +98,7 @@ function* tryLock(
     if (!(yield* os.tryLock(handle))) return "held";
     const own = yield* os.fstat(handle);
     // What its holder before did on another machine is seen from here on, beside it too.
-    yield* refresh(os, dir, own.dev);
+    yield* refresh(os, dir, own.dev, namesBeside(facts.target));
     const there = yield* look(os, path);
     if (there === undefined) return "gone";
     if (!sameFile(own, there)) return "gone";
@@ -129,7 +135,7 @@ function* isOver(os: Os, dir: string, transaction: string | undefined): Steps<bo
   if (transaction === undefined) return true;
   const path = inside(dir, transaction);
   if ((yield* look(os, path)) === undefined) return true;
-  return (yield* rollForward(os, inside(dir, dirname(transaction)), path)) === "done";
+  return (yield* rollForward(os, inside(dir, dirname(transaction)), path)) !== "another's";
 }
 
 /** Removes a lock file that has no line yet; under its lock, or another may hold it by now. */

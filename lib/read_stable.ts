@@ -10,7 +10,7 @@ import { inside, toPath, withoutSlash } from "./paths.ts";
 import { describe, Refusal } from "./errors.ts";
 import { OsError } from "./os/errno.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
-import { refresh, refreshTree } from "./remote.ts";
+import { isRemote, refresh, REMEMBERED } from "./remote.ts";
 import { locate, look } from "./target.ts";
 
 /** A directory that is missing between two renames is waited for so long, in ms. */
@@ -80,6 +80,7 @@ export function* stable<T>(
   dir: string,
   read: (path: string) => T | Promise<T>,
 ): Steps<T> {
+  let failing: number | undefined;
   for (;;) {
     const { open, stat } = yield* inWords(dir, openVersion(os, dir));
     let answer: { value: T } | { error: unknown };
@@ -95,7 +96,13 @@ export function* stable<T>(
       if (open !== undefined) yield* os.close(open);
     }
     if (same && "value" in answer) return answer.value;
-    if (same && "error" in answer) throw answer.error;
+    if (!same) failing = undefined;
+    if (!same || !("error" in answer)) continue;
+    // What another machine has replaced may be remembered for a while by each of its names.
+    failing ??= performance.now();
+    const isOver = performance.now() > failing + REMEMBERED;
+    if (isOver || !(yield* isRemote(os, dir, stat.dev))) throw answer.error;
+    yield* os.sleep(10);
   }
 }
 
@@ -154,8 +161,6 @@ function* openNow(os: Os, dir: string): Steps<Version & { journal: string | unde
   const open = yield* os.openDir(dir);
   try {
     const stat = open === undefined ? yield* os.lstat(inside(dir, ".")) : yield* os.fstat(open);
-    // One that was replaced in place has files, other than remembered, under the names that they had.
-    yield* refreshTree(os, dir, stat.dev);
     return { open, stat, journal: yield* journalOf(os, dir) };
   } catch (error) {
     if (open !== undefined) yield* os.close(open);

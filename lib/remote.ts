@@ -5,13 +5,19 @@
  * when it is listed (Linux: `fuse_direntplus_link` in fs/fuse/readdir.c, `nfs_prime_dcache` in fs/nfs/dir.c).
  */
 
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { fileSystemOf } from "./file_systems.ts";
 import { OsError } from "./os/errno.ts";
 import type { Os, Stat } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
 import { inside } from "./paths.ts";
 import { look } from "./target.ts";
+
+/** So long, in ms, may something be remembered by another machine: a second each by FUSE and by GlusterFS. */
+export const REMEMBERED: number = 2500;
+
+/** So long is it looked for what others replace again and again. */
+const PATIENCE = 10_000;
 
 /** Whether other machines may have the file system of a path, which has this number (`st_dev`). */
 export function* isRemote(os: Os, path: string, dev: number): Steps<boolean> {
@@ -22,24 +28,22 @@ export function* isRemote(os: Os, path: string, dev: number): Steps<boolean> {
   return kind?.isShared ?? true;
 }
 
-/** Makes the kernel forget what it remembers of a directory's entries, where other machines may change them. */
-export function* refresh(os: Os, dir: string, dev: number): Steps<void> {
-  if (yield* isRemote(os, dir, dev)) yield* os.readdir(dir);
-}
-
-/** The same for all that is below a directory. */
-export function* refreshTree(os: Os, dir: string, dev: number): Steps<void> {
+/**
+ * Makes the kernel forget what it remembers of a directory's entries, where other machines may change them: what
+ * was replaced, by the listing; those of `names` that are gone, by waiting until it has.
+ */
+export function* refresh(os: Os, dir: string, dev: number, names: string[] = []): Steps<void> {
   if (!(yield* isRemote(os, dir, dev))) return;
-  for (const left = [dir]; left.length > 0;) {
-    const below = left.pop()!;
-    for (const { name, kind } of yield* os.readdir(below)) {
-      if (kind === "directory") left.push(inside(below, name));
+  const there = new Set((yield* os.readdir(dir)).map(({ name }) => name));
+  const deadline = performance.now() + REMEMBERED;
+  for (const name of names) {
+    while (!there.has(name) && (yield* look(os, inside(dir, name))) !== undefined) {
+      // It has come back since.
+      if (performance.now() > deadline) return;
+      yield* os.sleep(10);
     }
   }
 }
-
-/** What is gone may be remembered for so long, in ms: FUSE and GlusterFS take a second each. */
-const REMEMBERED = 5000;
 
 /**
  * Runs steps that find things in a directory, and again as long as another machine has replaced or removed what
@@ -47,7 +51,7 @@ const REMEMBERED = 5000;
  * replaced is renewed by a listing; what is gone, only time makes the kernel forget.
  */
 export function* whileStale<T>(os: Os, dir: string, find: () => Steps<T>): Steps<T> {
-  const deadline = performance.now() + REMEMBERED;
+  const deadline = performance.now() + PATIENCE;
   for (let pause = 1;; pause = Math.min(pause * 2, 50)) {
     try {
       return yield* find();
@@ -65,9 +69,14 @@ function isStale(error: unknown): boolean {
     (error.code === "ESTALE" || error.code === "ENOENT" && error.path === undefined);
 }
 
+/** Waits until all other machines have forgotten what was there before, if there are any. */
+export function* beForgotten(os: Os, path: string): Steps<void> {
+  if (yield* isRemote(os, path, (yield* os.lstat(path)).dev)) yield* os.sleep(REMEMBERED);
+}
+
 /** What is at a path now, whatever the kernel remembers; nothing if nothing is. */
 export function* lookAfresh(os: Os, path: string): Steps<Stat | undefined> {
   const dir = dirname(path);
-  yield* refresh(os, dir, (yield* os.lstat(dir)).dev);
+  yield* refresh(os, dir, (yield* os.lstat(dir)).dev, [basename(path)]);
   return yield* look(os, path);
 }

@@ -15,14 +15,15 @@ import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
 import { readAll } from "./read_all.ts";
 import { type Change, fromText, isMarked, RECORD } from "./record.ts";
+import { beForgotten, lookAfresh } from "./remote.ts";
 import type { Steps } from "./steps.ts";
 import { chooseSwap, swapIn, type SwapPaths, swapPaths } from "./swap.ts";
 import { look, makeDirs, type NewDirs } from "./target.ts";
 import { claim, trashClaimed, unclaim, withScratch } from "./trash.ts";
 import { refuseOutside } from "./within_root.ts";
 
-/** Whether a transaction was brought to its end, or another process is at it. */
-export type Ending = "done" | "another's";
+/** Whether a transaction was brought to its end, just now or by another process, or one is at it. */
+export type Ending = "done" | "gone" | "another's";
 
 /** A committed transaction. */
 export interface Committed {
@@ -40,7 +41,7 @@ export function* rollForward(os: Os, root: string, dir: string): Steps<Ending> {
   } catch (error) {
     const isGone = error instanceof OsError && error.code === "ENOENT";
     // Another process was faster.
-    if (isGone && (yield* look(os, dir)) === undefined) return "done";
+    if (isGone && (yield* lookAfresh(os, dir)) === undefined) return "gone";
     throw error;
   }
 }
@@ -93,7 +94,7 @@ export function* finishCommitted(
   const deadline = performance.now() + wait;
   while ((yield* look(os, dir)) !== undefined) {
     signal?.throwIfAborted();
-    if ((yield* rollForward(os, root, dir)) === "done") return;
+    if ((yield* rollForward(os, root, dir)) !== "another's") return;
     if (performance.now() > deadline) {
       const why = "another process is bringing a transaction to its end; try again, or wait longer";
       throw new Refusal("ERR_LOCKED", dir, why);
@@ -130,6 +131,8 @@ export function* applyAll(os: Os, committed: Committed, recovering: boolean): St
     for (const dir of new Set([...entered.found, ...entered.made])) yield* syncDir(os, dir);
   }
   if (errors.length > 0) throw errors[0];
+  // What was replaced in place has the names that it had: nobody may take old files for it once this is done.
+  if (changes.some((change) => change.do === "stamp")) yield* beForgotten(os, real);
 }
 
 /** The directories that changes were made in. */

@@ -261,7 +261,9 @@ export class Sweep {
     if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return keep(MAY_LIVE);
     if (this.#acts) {
       try {
-        if ((yield* rollForward(os, dir, path)) === "another's") return keep(IS_LIVE);
+        const ending = yield* rollForward(os, dir, path);
+        if (ending === "another's") return keep(IS_LIVE);
+        if (ending === "gone") return;
       } catch (error) {
         // What is missing is something that it needs.
         if (!(error instanceof OsError && error.code === "ENOENT")) throw error;

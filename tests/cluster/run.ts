@@ -1,0 +1,92 @@
+/**
+ * Runs the tests of this folder on a GlusterFS volume, which is made for it and taken down with it: see README.md
+ * beside this file.
+ *
+ *     deno run -A tests/cluster/run.ts [--runtime deno|bun|node] [--cost] [PART OF A FILE NAME]...
+ */
+
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import {
+  ensureDependencies,
+  Failure,
+  main,
+  programs,
+  run,
+  type Runtime,
+} from "../../scripts/tools.ts";
+import { start } from "./volume.ts";
+
+const PACKAGES = ["glusterfs-server", "glusterfs-client", "iproute2", "procps", "strace"];
+
+/** So long may a test take, in ms. */
+const LIMIT = 10 * 60_000;
+
+await main(async () => {
+  const { values, positionals } = parseArgs({
+    args: Deno.args,
+    options: {
+      runtime: { type: "string", default: "deno" },
+      cost: { type: "boolean", default: false },
+    },
+    allowPositionals: true,
+  });
+  const runtime = values.runtime as Runtime;
+  if (programs[runtime] === undefined) throw new Failure("--runtime takes deno, bun or node");
+  if (Deno.env.has("UNTORN_CLUSTER")) return await inside(runtime, values.cost, positionals);
+  await prepare();
+  const base = await Deno.makeTempDir({ prefix: "untorn-cluster-" });
+  try {
+    // All processes, mounts and addresses are those of namespaces that end with the first process in them.
+    const apart = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    const self = [Deno.execPath(), "run", "-A", fileURLToPath(import.meta.url), ...Deno.args];
+    // A shell, since the first process has to wait for all whose parents have ended.
+    const shell = ["sh", "-c", 'mount --make-rprivate / && "$@"; exit $?', "sh", ...self];
+    const { problem } = await run(["unshare", ...apart, ...shell], {
+      env: { UNTORN_CLUSTER: base },
+    });
+    if (problem !== "") throw new Failure(problem);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+});
+
+/** Looks for what it takes, and installs the packages that are missing. */
+async function prepare(): Promise<void> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) throw new Failure("it takes Linux, and root");
+  try {
+    await Deno.stat("/dev/fuse");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Failure("it takes FUSE: there is no /dev/fuse");
+  }
+  await ensureDependencies();
+  for (const program of ["glusterd", "glusterfs", "ip", "pgrep", "strace"]) {
+    const { problem } = await run(["sh", "-c", `command -v ${program} > /dev/null`]);
+    if (problem === "") continue;
+    const install = `apt-get update -qq && apt-get install -qq -y ${PACKAGES.join(" ")}`;
+    const { problem: failed } = await run(["sh", "-c", install], {
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+    });
+    if (failed !== "") throw new Failure(`${install}: ${failed}`);
+    return;
+  }
+}
+
+/** In the namespaces: starts the volume, and runs the tests. */
+async function inside(runtime: Runtime, isCost: boolean, parts: string[]): Promise<void> {
+  await start();
+  const folder = fileURLToPath(new URL(".", import.meta.url));
+  const files = isCost ? ["cost.ts"] : [...Deno.readDirSync(folder)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".test.ts"))
+    .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part))).sort();
+  if (files.length === 0) throw new Failure("no test file has such a name");
+  const paths = files.map((name) => `./${join("tests", basename(folder), name)}`);
+  const program = programs[runtime];
+  const flags = { deno: isCost ? ["run", "-A"] : ["test", "-A", "--no-prompt"], bun: [], node: [] };
+  const test = { deno: [], bun: ["test", `--timeout=${LIMIT}`], node: ["--test"] };
+  const args = [...flags[runtime], ...isCost ? [] : test[runtime], ...paths];
+  const { problem } = await run([program, ...args]);
+  if (problem !== "") throw new Failure(problem);
+}
