@@ -68,9 +68,8 @@ function* refreshAround(os: Os, root: string, changes: Change[], dev: number): S
     "before" in change ? [change.path, ...change.do === "rename" ? [change.to] : []] : []
   );
   for (const dir of new Set(paths.map((path) => dirname(inside(root, path))))) {
-    const error = yield* caught(refresh(os, dir, dev));
-    // It is yet to be made.
-    if (error !== undefined && error.code !== "ENOENT") throw error;
+    // Or it is yet to be made.
+    if ((yield* look(os, dir)) !== undefined) yield* refresh(os, dir, dev);
   }
 }
 

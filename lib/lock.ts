@@ -12,7 +12,7 @@ import { caught, OsError } from "./os/errno.ts";
 import { processId } from "./os/mod.ts";
 import { type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import { refresh, whileStale } from "./remote.ts";
+import { isStale, refresh, whileStale } from "./remote.ts";
 import { rollForward } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
@@ -75,7 +75,7 @@ export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
     const there = yield* look(os, path);
     if (there !== undefined && sameFile(own, there)) yield* os.unlink(path);
   } finally {
-    yield* os.close(handle);
+    yield* closeLock(os, handle);
   }
 }
 
@@ -126,8 +126,14 @@ function* tryLock(
     if (error instanceof OsError) yield* caught(removeUnused(os, path, handle));
     throw error;
   } finally {
-    if (!keep) yield* os.close(handle);
+    if (!keep) yield* closeLock(os, handle);
   }
+}
+
+/** Closes a lock file. One that another machine has removed says so, which is all the same then. */
+function* closeLock(os: Os, handle: Handle): Steps<void> {
+  const error = yield* caught(os.close(handle));
+  if (error !== undefined && !isStale(error)) throw error;
 }
 
 /** Brings a transaction to its end, which its process did not; false if another process is at it. */
@@ -233,7 +239,7 @@ function* lookOnce(os: Os, path: string): Steps<LockState> {
     const holder = pid === undefined ? NO_LOCK.holder : `process ${pid}`;
     return { state, claims, target, holder, transaction };
   } finally {
-    yield* os.close(handle);
+    yield* closeLock(os, handle);
   }
 }
 

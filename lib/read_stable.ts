@@ -111,23 +111,26 @@ export function* stable<T>(
  * One that is replaced in place gets another time before its transaction is gone.
  */
 function* isSame(os: Os, dir: string, stat: Stat): Steps<boolean> {
-  if ((yield* journalOf(os, dir)) !== undefined) return false;
-  yield* refreshAbove(os, dir, stat.dev);
+  if ((yield* journalOf(os, dir, stat.dev)) !== undefined) return false;
   const now = yield* target(os, dir);
   return now !== undefined && sameFile(now, stat) && now.mtime === stat.mtime &&
     now.ctime === stat.ctime;
 }
 
-/** Another machine's replacement of it must be seen. */
-function* refreshAbove(os: Os, dir: string, dev: number): Steps<void> {
-  yield* refresh(os, (yield* locate(os, withoutSlash(dir), true, ["read"])).dir, dev);
-}
-
-/** The transaction that replaces it in place just now, if one does. */
-function* journalOf(os: Os, dir: string): Steps<string | undefined> {
+/**
+ * The transaction that replaces it in place just now, if one does. What another machine has done to it, too, is
+ * seen from here on.
+ */
+function* journalOf(os: Os, dir: string, dev: number): Steps<string | undefined> {
   const { dir: above, name } = yield* locate(os, withoutSlash(dir), true);
-  const path = inside(above, journalName(name));
-  return name === "" || (yield* look(os, path)) === undefined ? undefined : path;
+  const listed = yield* refresh(os, above, dev);
+  if (name === "") return undefined;
+  const journal = journalName(name);
+  const path = inside(above, journal);
+  const isThere = listed === undefined
+    ? (yield* look(os, path)) !== undefined
+    : listed.has(journal);
+  return isThere ? path : undefined;
 }
 
 /** Opens the directory; one that is being replaced is waited for. */
@@ -157,11 +160,10 @@ function* openVersion(os: Os, dir: string): Steps<Version> {
 }
 
 function* openNow(os: Os, dir: string): Steps<Version & { journal: string | undefined }> {
-  yield* refreshAbove(os, dir, (yield* os.lstat(inside(dir, "."))).dev);
   const open = yield* os.openDir(dir);
   try {
     const stat = open === undefined ? yield* os.lstat(inside(dir, ".")) : yield* os.fstat(open);
-    return { open, stat, journal: yield* journalOf(os, dir) };
+    return { open, stat, journal: yield* journalOf(os, dir, stat.dev) };
   } catch (error) {
     if (open !== undefined) yield* os.close(open);
     throw error;

@@ -13,11 +13,11 @@ import type { Steps } from "./steps.ts";
 import { inside } from "./paths.ts";
 import { look } from "./target.ts";
 
-/** So long, in ms, may something be remembered by another machine: a second each by FUSE and by GlusterFS. */
-export const REMEMBERED: number = 2500;
+/** So long, in ms, may something be remembered: a second by FUSE, and one and a part of one by GlusterFS. */
+export const REMEMBERED: number = 3500;
 
 /** So long is it looked for what others replace again and again. */
-const PATIENCE = 10_000;
+const PATIENCE = 20_000;
 
 /** Whether other machines may have the file system of a path, which has this number (`st_dev`). */
 export function* isRemote(os: Os, path: string, dev: number): Steps<boolean> {
@@ -30,19 +30,26 @@ export function* isRemote(os: Os, path: string, dev: number): Steps<boolean> {
 
 /**
  * Makes the kernel forget what it remembers of a directory's entries, where other machines may change them: what
- * was replaced, by the listing; those of `names` that are gone, by waiting until it has.
+ * was replaced, by the listing; those of `names` that are gone, by waiting until it has. Returns what is there;
+ * nothing where looks tell that.
  */
-export function* refresh(os: Os, dir: string, dev: number, names: string[] = []): Steps<void> {
-  if (!(yield* isRemote(os, dir, dev))) return;
+export function* refresh(
+  os: Os,
+  dir: string,
+  dev: number,
+  names: string[] = [],
+): Steps<ReadonlySet<string> | undefined> {
+  if (!(yield* isRemote(os, dir, dev))) return undefined;
   const there = new Set((yield* os.readdir(dir)).map(({ name }) => name));
   const deadline = performance.now() + REMEMBERED;
   for (const name of names) {
     while (!there.has(name) && (yield* look(os, inside(dir, name))) !== undefined) {
       // It has come back since.
-      if (performance.now() > deadline) return;
+      if (performance.now() > deadline) return there;
       yield* os.sleep(10);
     }
   }
+  return there;
 }
 
 /**
@@ -52,19 +59,20 @@ export function* refresh(os: Os, dir: string, dev: number, names: string[] = [])
  */
 export function* whileStale<T>(os: Os, dir: string, find: () => Steps<T>): Steps<T> {
   const deadline = performance.now() + PATIENCE;
-  for (let pause = 1;; pause = Math.min(pause * 2, 50)) {
+  // In the end so long that it is forgotten, without a listing: GlusterFS was seen to list what was gone for long.
+  for (let pause = 1;; pause = Math.min(pause * 4, REMEMBERED)) {
     try {
       return yield* find();
     } catch (error) {
       if (!isStale(error) || performance.now() > deadline) throw error;
       yield* os.sleep(pause);
-      yield* os.readdir(dir);
+      if (pause < 1000) yield* os.readdir(dir);
     }
   }
 }
 
-/** GlusterFS says also of what is open that it is not there. */
-function isStale(error: unknown): boolean {
+/** Whether another machine has replaced or removed what was found. GlusterFS says of what is open that it is not there. */
+export function isStale(error: unknown): boolean {
   return error instanceof OsError &&
     (error.code === "ESTALE" || error.code === "ENOENT" && error.path === undefined);
 }

@@ -11,11 +11,13 @@ import { noCluster, on } from "./volume.ts";
 
 const options = { skip: noCluster };
 const ROUNDS = 100;
-/** In place each takes 2.5 s, until the other machine has forgotten what was there before. */
-const SWAPS = [["rename", { persists: 200, kills: 20 }], ["journal", {
-  persists: 20,
-  kills: 8,
-}]] as const;
+/** So long, in ms, may a process take. */
+const LIMIT = 300_000;
+/** In place each takes 3.5 s, until other machines have forgotten what was there before. */
+const SWAPS = [
+  ["rename", { persists: 200, kills: 20, within: 100 }],
+  ["journal", { persists: 15, kills: 6, within: 4500 }],
+] as const;
 
 const FILES = ["left", "sub/middle", "right"];
 
@@ -27,7 +29,7 @@ function versionsIn(dir: string): string[] {
 function persister(root: string, swap: string, from: number, count: number, acks: string) {
   writeFileSync(acks, "");
   const args = [on("a", root), swap, `${from}`, `${count}`, acks];
-  return start(programCommand("tests/cluster/persister.ts", args));
+  return start(programCommand("tests/cluster/persister.ts", args), {}, LIMIT);
 }
 
 const lines = (path: string): string[] => readFileSync(path, "utf8").split("\n").filter(Boolean);
@@ -43,10 +45,14 @@ for (const [swap, { persists }] of SWAPS) {
       const writer = persister(root, swap, 1, persists, acks);
       let ended = false;
       writer.ended.finally(() => ended = true);
-      const looker = start(programCommand("tests/cluster/looker.ts", [
-        join(on("b", root), "site/left"),
-        join(dir, "stop"),
-      ]));
+      const looker = start(
+        programCommand("tests/cluster/looker.ts", [
+          join(on("b", root), "site/left"),
+          join(dir, "stop"),
+        ]),
+        {},
+        LIMIT,
+      );
       const mixtures: string[][] = [];
       const seen = new Set<string>();
       let [reads, tries] = [0, 0];
@@ -92,11 +98,15 @@ test(
     const writers = [
       persister(`${root}/p`, "rename", 1, 100_000, renaming),
       persister(`${root}/j`, "journal", 1, 100_000, inPlace),
-      start(programCommand("tests/fixtures/transactor.ts", [
-        join(on("a", root), "t"),
-        "1",
-        transacting,
-      ])),
+      start(
+        programCommand("tests/fixtures/transactor.ts", [
+          join(on("a", root), "t"),
+          "1",
+          transacting,
+        ]),
+        {},
+        LIMIT,
+      ),
     ];
     const met: Record<string, number> = {};
     const wrong: unknown[] = [];
@@ -123,15 +133,12 @@ test(
     }
     console.log(`met: ${JSON.stringify(met)}; ${acks.map((path) => lines(path).length)} versions`);
     assertEquals(wrong, []);
-    assertEquals(
-      ended.map(({ signal, stderr }) => [signal, stderr]),
-      Array(3).fill(["SIGKILL", ""]),
-    );
+    assertEquals(ended.map(({ signal }) => signal), Array(3).fill("SIGKILL"));
     assert(Object.keys(met).length > 1, "it met nothing that lived");
   }),
 );
 
-for (const [swap, { kills }] of SWAPS) {
+for (const [swap, { kills, within }] of SWAPS) {
   test(
     `after kill -9 at ${kills} moments, a cleanup on the other machine leaves one whole version (${swap})`,
     options,
@@ -143,7 +150,7 @@ for (const [swap, { kills }] of SWAPS) {
         const { child, ended } = persister(root, swap, last + 1, 100_000, acks);
         try {
           await until(() => lines(acks).length > 0);
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 100));
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * within));
         } finally {
           process.kill(child.pid!, "SIGKILL");
         }

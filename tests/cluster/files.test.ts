@@ -13,6 +13,8 @@ const options = { skip: noCluster };
 const WRITES = 2000;
 const UPDATES = 100;
 const KILLS = 10;
+/** So long, in ms, may a process take. */
+const LIMIT = 300_000;
 
 function once(stream: NodeJS.ReadableStream): Promise<string> {
   return new Promise((resolve) => stream.once("data", (data) => resolve(`${data}`.trim())));
@@ -23,12 +25,15 @@ test(
   options,
   inTemp(async (dir) => {
     const stop = join(dir, "stop");
-    const write = (count: number) =>
-      run(programCommand("tests/fixtures/writer.ts", ["async", on("a", "file"), "w", `${count}`]));
-    await write(1);
+    const write = async (name: string, count: number): Promise<void> => {
+      const args = ["async", on("a", "file"), name, `${count}`];
+      const { stdout } = await run(programCommand("tests/fixtures/writer.ts", args));
+      assertEquals(stdout, `${count}\n`);
+    };
+    await write("first", 1);
     const readers = (["a", "b"] as const).map((machine) => ({
       machine,
-      ...start(programCommand("tests/cluster/reader.ts", [on(machine, "file"), stop])),
+      ...start(programCommand("tests/cluster/reader.ts", [on(machine, "file"), stop]), {}, LIMIT),
     }));
     try {
       await Promise.all(readers.map(({ child }) => once(child.stdout!)));
@@ -37,7 +42,9 @@ test(
       writeFileSync(stop, "");
     }
     for (const { machine, ended } of readers) {
-      const { reads, versions, torn, errors } = JSON.parse((await ended).stdout.split("\n")[1]!);
+      const { stdout, stderr } = await ended;
+      assert(stdout.endsWith("}\n"), stderr);
+      const { reads, versions, torn, errors } = JSON.parse(stdout.split("\n")[1]!);
       console.log(`machine ${machine}: ${JSON.stringify({ reads, versions, torn, errors })}`);
       assertEquals(torn, []);
       assertEquals(Object.keys(errors).filter((name) => name !== "ESTALE"), []);

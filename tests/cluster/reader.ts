@@ -22,8 +22,9 @@ while (!existsSync(stop)) {
     if (text !== whole) torn.push(`${text.length} of ${length} bytes of ${version}`);
   } catch (error) {
     const { code, message } = error as { code: string; message: string };
-    // Deno's `node:fs` has no name for it.
-    const name = code === "UNKNOWN" || message.includes("os error 116") ? "ESTALE" : code;
+    // Neither Node nor Deno's `node:fs` has its name.
+    const isStale = code === "UNKNOWN" || /system error -116/.test(message);
+    const name = isStale ? "ESTALE" : code;
     errors[name] = (errors[name] ?? 0) + 1;
     // Which lets the kernel forget what it remembers (docs/guarantees.md).
     if (name === "ESTALE") readdirSync(dirname(file));

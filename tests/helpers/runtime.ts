@@ -52,11 +52,15 @@ export interface Started {
   ended: Promise<Ended>;
 }
 
-/** Starts a command; it is killed if it runs for over a minute. */
-export function start([command, ...args]: string[], options: SpawnOptions = {}): Started {
+/** Starts a command; it is killed if it runs for over a minute, or for longer than `limit`, in ms. */
+export function start(
+  [command, ...args]: string[],
+  options: SpawnOptions = {},
+  limit: number = 60_000,
+): Started {
   const child = spawn(command!, args, { stdio: ["pipe", "pipe", "pipe"], ...options });
   const ended = new Promise<Ended>((resolve, reject) => {
-    const tooLong = setTimeout(() => child.kill("SIGKILL"), 60_000);
+    const tooLong = setTimeout(() => child.kill("SIGKILL"), limit);
     let [stdout, stderr] = ["", ""];
     child.stdout?.setEncoding("utf8").on("data", (text) => stdout += text);
     child.stderr?.setEncoding("utf8").on("data", (text) => stderr += text);
