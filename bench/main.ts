@@ -6,10 +6,19 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ensureDependencies, Failure, main, programs, project, run } from "../scripts/tools.ts";
+import {
+  ensureDependencies,
+  Failure,
+  main,
+  programs,
+  project,
+  run,
+  type Runtime,
+} from "../scripts/tools.ts";
 import type { Chart, Measured } from "./chart.ts";
 import { draw } from "./chart.ts";
 import type { Cell, Point } from "./measure.ts";
+import { measure } from "./child.ts";
 import { installPeers } from "./peers.ts";
 import { type MeasuredCell, report } from "./report.ts";
 
@@ -19,7 +28,7 @@ const [QUICK, FULL] = [25, 1500] as const;
 interface Bench {
   file: string;
   places?: string[];
-  runtimes?: string[];
+  runtimes?: Runtime[];
   flags?: string[];
 }
 
@@ -37,7 +46,9 @@ const benches: Bench[] = [
   { file: "stdin" },
 ];
 
-const NAMES: Record<string, string> = { deno: "Deno", bun: "Bun", node: "Node" };
+const NAMES: Record<Runtime, string> = { deno: "Deno", bun: "Bun", node: "Node" };
+const ALL: Runtime[] = ["deno", "bun", "node"];
+const QUICKLY = ALL.slice(0, 2);
 
 const KIB = (bytes: number): string =>
   bytes < 2 ** 20 ? `${bytes / 1024} KiB` : `${bytes / 2 ** 20} MiB`;
@@ -66,18 +77,6 @@ const charts: Record<string, Chart> = {
     y: (ratio) => `${Math.round(ratio * 100) / 100}`,
   },
 };
-
-/** Runs a benchmark and returns what it tells, line by line. */
-async function measure({ file, flags = [] }: Bench, runtime: string, dir: string, budget: number) {
-  const program = programs[runtime as keyof typeof programs];
-  const denoFlags = runtime === "deno" ? ["run", "-A", "--no-prompt", ...flags] : [];
-  const args = [...denoFlags, join("bench", `${file}.ts`), dir, String(budget)];
-  const options = { args, cwd: project, stdout: "piped", stderr: "inherit" } as const;
-  const { success, stdout } = await new Deno.Command(program, options).output();
-  if (!success) throw new Failure(`${runtime} failed in ${file}.ts`);
-  const lines = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "");
-  return lines.map((line) => JSON.parse(line) as Cell | Point);
-}
 
 /** A directory on the disk, and one in memory where there is a file system for that. */
 async function makePlaces(): Promise<Record<string, string>> {
@@ -117,19 +116,21 @@ await main(async () => {
   const cells: MeasuredCell[] = [];
   const points: Measured[] = [];
   let number = 0;
+  const budget = quick ? QUICK : FULL;
   try {
     for (const bench of benches) {
       if (only !== undefined && !only.includes(bench.file)) continue;
       for (const [place, dir] of Object.entries(places)) {
         if (bench.places?.includes(place) === false) continue;
-        for (const runtime of bench.runtimes ?? (quick ? ["deno", "bun"] : Object.keys(programs))) {
+        for (const runtime of bench.runtimes ?? (quick ? QUICKLY : ALL)) {
           console.error(`${bench.file} (${NAMES[runtime]}, ${place})`);
           // Nothing is deleted before the end: ext4 makes files slowly where many were deleted.
           const own = join(dir, String(++number));
           await Deno.mkdir(own);
-          for (const what of await measure(bench, runtime, own, quick ? QUICK : FULL)) {
-            if ("chart" in what) points.push({ ...what, runtime: NAMES[runtime]! });
-            else cells.push({ ...what, place, runtime: NAMES[runtime]! });
+          const file = `bench/${bench.file}.ts`;
+          for (const what of await measure(file, runtime, own, budget, bench.flags)) {
+            if ("chart" in what) points.push({ ...what, runtime: NAMES[runtime] });
+            else cells.push({ ...what, place, runtime: NAMES[runtime] });
           }
         }
       }

@@ -126,7 +126,8 @@ function middle(values: number[]): number | undefined {
   return (sorted[Math.floor(half)]! + sorted[Math.ceil(half)]!) / 2;
 }
 
-function shown({ ratio, ms, text }: Cell): string {
+/** A cell as text. */
+export function shown({ ratio, ms, text }: Cell): string {
   if (ratio === undefined) return text ?? "";
   const [median, low, high] = ratio.map(number);
   const time = ms! < 1 ? `${(ms! * 1000).toFixed(0)} µs` : `${ms!.toFixed(ms! < 100 ? 1 : 0)} ms`;

@@ -10,6 +10,7 @@ import { OsError } from "./os/errno.ts";
 import { missingFlags, systemCalls, whyNoFfi, whyNoFsType } from "./os/mod.ts";
 import { type Os, sameFile } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
+import { isRemote as mayBeRemote } from "./remote.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { proveExchange } from "./swap.ts";
 import { withScratch } from "./trash.ts";
@@ -20,11 +21,16 @@ export interface Capabilities {
   path: string;
   /**
    * What the file system is called: `"ext4"` (ext2 and ext3 too), `"xfs"`, `"btrfs"`, `"f2fs"`, `"zfs"`,
-   * `"bcachefs"`, `"tmpfs"`, `"ramfs"`, `"overlay"`, `"nfs"`, `"cifs"`, `"9p"`, `"fuse"` (virtiofs too),
-   * `"ceph"`, `"vfat"`, `"exfat"`, `"ntfs3"`. `undefined` where that is not known; in Deno it takes
+   * `"bcachefs"`, `"tmpfs"`, `"ramfs"`, `"overlay"`, `"nfs"`, `"cifs"`, `"9p"`, `"fuse"` (GlusterFS and
+   * virtiofs too), `"ceph"`, `"vfat"`, `"exfat"`, `"ntfs3"`. `undefined` where that is not known; in Deno it takes
    * `--allow-sys=statfs`.
    */
   fileSystem: string | undefined;
+  /**
+   * Whether other machines may have it too, which then see a few seconds late what is done here
+   * (docs/guarantees.md): network file systems, FUSE. `undefined` where its kind is not known.
+   */
+  shared: boolean | undefined;
   /** Whether two directories can be exchanged in one step: a directory that is replaced is never missing. */
   exchange: boolean;
   /** Whether a file can have a second name: carrying over without a copy, `overwrite: false`. */
@@ -171,13 +177,17 @@ function* tryAll(os: Os, path: string, scratch: string): Steps<Capabilities> {
     found[name] = keep(name, yield* unlessRefused(trial(os, scratch)));
   }
   const kind = yield* findKind(os, scratch);
+  const isRemote = yield* mayBeRemote(os, scratch, (yield* os.lstat(scratch)).dev);
+  const told = kind.name === undefined && isRemote ? undefined : isRemote;
+  const reason = told === undefined ? kind.reason! : "this machine alone has it";
+  const shared = keep("shared", { has: told, reason });
   const durable = keep("durable", found.directorySync ? kind : no("directories can't be synced"));
   if (kind.name === undefined) keep("fileSystem", { has: undefined, reason: kind.reason });
   const { exchange, hardLinks, directorySync, syncFs, locks } = found as Record<Ability, boolean>;
   const { reflinks } = found;
   const fileSystem = kind.name;
   const abilities = { exchange, hardLinks, reflinks, directorySync, syncFs, locks };
-  return { path, fileSystem, ...abilities, durable, reasons };
+  return { path, fileSystem, shared, ...abilities, durable, reasons };
 }
 
 /** As much as file systems put in a block; less, some keep in the inode, where nothing is shared. */
@@ -248,6 +258,9 @@ function* trySyncFs(os: Os, scratch: string): Steps<Found> {
   const open = yield* os.openFs(scratch);
   if (open === undefined) {
     if (!(yield* os.canExchange())) return no(whyNoFfi());
+    if (yield* mayBeRemote(os, scratch, (yield* os.lstat(scratch)).dev)) {
+      return no("the kernel answers it without asking what is behind the file system");
+    }
     return no("this runtime can't do it in the background, or this system has no such call");
   }
   try {

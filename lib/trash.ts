@@ -119,18 +119,20 @@ export function* makeClaimed(
   dir: string,
   name: (token: string) => string,
 ): Steps<{ path: string; claimed: Claim }> {
-  for (;;) {
+  for (let attempts = 0; attempts < 100; attempts++) {
     const path = inside(dir, name(newToken()));
     yield* os.mkdir(path, 0o700);
+    let claimed: Claim | undefined;
     try {
-      const claimed = yield* claimNew(os, path);
+      claimed = yield* claimNew(os, path);
       if (claimed !== undefined) return { path, claimed };
-      // Another process found it before it was marked, and removed it.
-    } catch (error) {
-      yield* caught(os.removeTree(path));
-      throw error;
+      // Another process found it before it was marked, and removes it.
+    } finally {
+      if (claimed === undefined) yield* caught(os.removeTree(path));
     }
   }
+  const why = "what is made there is not found again: each look says that it is another (ESTALE)";
+  throw new Refusal("ESTALE", dir, why);
 }
 
 function* claimNew(os: Os, path: string): Steps<Claim | undefined> {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { findCapabilities } from "../lib/capabilities.ts";
 import { OsError } from "../lib/os/errno.ts";
 import { systemCalls } from "../lib/os/mod.ts";
-import type { Handle, Os } from "../lib/os/port.ts";
+import type { Handle, Os, Stat } from "../lib/os/port.ts";
 import { runSync, settle, type Steps } from "../lib/steps.ts";
 import { type Capabilities, capabilities, capabilitiesSync, UntornError } from "../mod.ts";
 import {
@@ -26,7 +26,13 @@ const hasFfi = runtime !== "node" ||
   process.getBuiltinModule("node:ffi" as "node:fs") !== undefined;
 
 /** What every local file system of Linux can do. */
-const local = { exchange: hasFfi, hardLinks: true, directorySync: true, locks: hasFfi };
+const local = {
+  shared: false,
+  exchange: hasFfi,
+  hardLinks: true,
+  directorySync: true,
+  locks: hasFfi,
+};
 
 async function checkOn(dir: string, expected: Partial<Capabilities>): Promise<void> {
   const found = [await capabilities(dir), capabilitiesSync(dir)];
@@ -224,10 +230,14 @@ for (const { form, os, run: drive } of drivers) {
     `without what a runtime lacks, the rest is found, and why it is missing (${form})`,
     inTemp(async (dir) => {
       const none = () => settle(undefined);
-      const { reasons, ...found } = await find(dir, () => ({
-        ...{ canExchange: () => settle(false), canLock: () => settle(false), clone: none },
-        ...{ openFs: none, openDir: none, fsType: none },
-      }));
+      // Whether it is shared shows on a block device without its kind.
+      const { reasons: { shared: _why, ...reasons }, shared: _shared, ...found } = await find(
+        dir,
+        () => ({
+          ...{ canExchange: () => settle(false), canLock: () => settle(false), clone: none },
+          ...{ openFs: none, openDir: none, fsType: none },
+        }),
+      );
       assertEquals<object>(found, {
         path: dir,
         fileSystem: undefined,
@@ -243,6 +253,41 @@ for (const { form, os, run: drive } of drivers) {
         ...["directorySync", "durable", "exchange", "fileSystem"],
         ...["locks", "reflinks", "syncFs"],
       ]);
+    }),
+  );
+
+  test(
+    `that other machines may have it too is told by its kind, unless it is on a block device (${form})`,
+    inTemp(async (dir) => {
+      const [anonymous, block] = [0x2a, 0xfe01];
+      for (
+        const [dev, number, shared] of [
+          [anonymous, 0x6969, true],
+          [anonymous, 0xff534d42, true],
+          [anonymous, 0x65735546, true],
+          [anonymous, 0x01021997, true],
+          [anonymous, 0x00c36400, true],
+          [anonymous, 0x01021994, false],
+          [anonymous, 0x9123683e, false],
+          [anonymous, 0x794c7630, false],
+          [anonymous, 0x12345678, undefined],
+          [anonymous, undefined, undefined],
+          [block, 0x65735546, false],
+          [block, undefined, false],
+        ] as const
+      ) {
+        const found = await find(dir, (os) => ({
+          fsType: () => settle(number),
+          *lstat(path: string): Steps<Stat> {
+            return { ...yield* os.lstat(path), dev };
+          },
+          *fstat(file: Handle): Steps<Stat> {
+            return { ...yield* os.fstat(file), dev };
+          },
+        }));
+        assertEquals(found.shared, shared, `${number}`);
+        assertEquals(found.reasons.shared === undefined, shared === true, `${number}`);
+      }
     }),
   );
 

@@ -59,7 +59,15 @@ test(
 
 test("untorn doctor --help fits a terminal, and names each field of --json", () => {
   for (const line of doctor.help.split("\n")) assert(line.length <= 80, line);
-  const fields = ["path", "fileSystem", "exchange", "hardLinks", "reflinks", "directorySync"];
+  const fields = [
+    "path",
+    "fileSystem",
+    "shared",
+    "exchange",
+    "hardLinks",
+    "reflinks",
+    "directorySync",
+  ];
   fields.push("syncFs", "locks", "durable", "reasons", "selfTest", "ok");
   for (const field of fields) assert(new RegExp(`\\b${field}\\b`).test(doctor.help), field);
 });
@@ -71,7 +79,7 @@ test(
     assertEquals([code, stderr], [0, ""]);
     const report = JSON.parse(stdout);
     assertEquals(Object.keys(report), [
-      ...["path", "fileSystem", "exchange", "hardLinks", "reflinks", "directorySync"],
+      ...["path", "fileSystem", "shared", "exchange", "hardLinks", "reflinks", "directorySync"],
       ...["syncFs", "locks", "durable", "reasons", "selfTest", "ok"],
     ]);
     assertEquals([report.path, report.ok, report.hardLinks], [dir, true, true]);

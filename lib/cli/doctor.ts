@@ -35,10 +35,10 @@ In Deno, --allow-ffi and --allow-sys=statfs let it see more.
 Options:
 ${COMMON_HELP}
 
-With --json: path, fileSystem, exchange, hardLinks, reflinks, directorySync,
-syncFs, locks, durable (true, false, or null where it can't be told), reasons
-(why not, by those names), selfTest (a list of name, result: ok, failed or
-skipped, and reason) and ok. With --quiet: only the tests that failed.
+With --json: path, fileSystem, shared, exchange, hardLinks, reflinks,
+directorySync, syncFs, locks, durable (true, false, or null where it can't be
+told), reasons (why not, by those names), selfTest (a list of name, result: ok,
+failed or skipped, and reason) and ok. With --quiet: only the tests that failed.
 
 Example:
   untorn doctor /var/lib/app
@@ -54,6 +54,13 @@ const MEANINGS: [
   no: string,
   unknown?: string,
 ][] = [
+  [
+    "shared",
+    "shared",
+    "other machines may have it too: they see seconds late what is done here",
+    "no other machine has it",
+    "whether other machines have it too can't be told",
+  ],
   [
     "exchange",
     "exchange",

@@ -8,6 +8,9 @@
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { measure } from "../../bench/child.ts";
+import type { Cell } from "../../bench/measure.ts";
+import { shown } from "../../bench/report.ts";
 import {
   ensureDependencies,
   Failure,
@@ -16,12 +19,15 @@ import {
   run,
   type Runtime,
 } from "../../scripts/tools.ts";
-import { start } from "./volume.ts";
+import { on, start } from "./volume.ts";
 
 const PACKAGES = ["glusterfs-server", "glusterfs-client", "iproute2", "procps", "strace"];
 
 /** So long may a test take, in ms. */
 const LIMIT = 10 * 60_000;
+
+/** So long is each comparison measured, in ms. */
+const BUDGET = 5000;
 
 await main(async () => {
   const { values, positionals } = parseArgs({
@@ -77,16 +83,27 @@ async function prepare(): Promise<void> {
 /** In the namespaces: starts the volume, and runs the tests. */
 async function inside(runtime: Runtime, isCost: boolean, parts: string[]): Promise<void> {
   await start();
+  if (isCost) return await printCost(runtime);
   const folder = fileURLToPath(new URL(".", import.meta.url));
-  const files = isCost ? ["cost.ts"] : [...Deno.readDirSync(folder)].map(({ name }) => name)
+  const files = [...Deno.readDirSync(folder)].map(({ name }) => name)
     .filter((name) => name.endsWith(".test.ts"))
     .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part))).sort();
   if (files.length === 0) throw new Failure("no test file has such a name");
   const paths = files.map((name) => `./${join("tests", basename(folder), name)}`);
-  const program = programs[runtime];
-  const flags = { deno: isCost ? ["run", "-A"] : ["test", "-A", "--no-prompt"], bun: [], node: [] };
-  const test = { deno: [], bun: ["test", `--timeout=${LIMIT}`], node: ["--test"] };
-  const args = [...flags[runtime], ...isCost ? [] : test[runtime], ...paths];
-  const { problem } = await run([program, ...args]);
+  const flags = {
+    deno: ["test", "-A", "--no-prompt"],
+    bun: ["test", `--timeout=${LIMIT}`],
+    node: ["--test"],
+  };
+  const { problem } = await run([programs[runtime], ...flags[runtime], ...paths]);
   if (problem !== "") throw new Failure(problem);
+}
+
+/** Prints what writes and persists take against the same calls by hand. */
+async function printCost(runtime: Runtime): Promise<void> {
+  const dir = on("a", "cost");
+  await Deno.mkdir(dir);
+  for (const cell of await measure("tests/cluster/cost.ts", runtime, dir, BUDGET) as Cell[]) {
+    console.log(`${cell.row}, ${cell.column}: ${shown(cell)}`);
+  }
 }
