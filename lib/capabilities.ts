@@ -178,9 +178,9 @@ function* tryAll(os: Os, path: string, scratch: string): Steps<Capabilities> {
   }
   const kind = yield* findKind(os, scratch);
   const isRemote = yield* mayBeRemote(os, scratch, (yield* os.lstat(scratch)).dev);
-  const told = kind.name === undefined && isRemote ? undefined : isRemote;
-  const reason = told === undefined ? kind.reason! : "this machine alone has it";
-  const shared = keep("shared", { has: told, reason });
+  // What is not known is taken for shared.
+  const shared = kind.name === undefined && isRemote ? undefined : isRemote;
+  if (shared === undefined) keep("shared", { has: shared, reason: kind.reason });
   const durable = keep("durable", found.directorySync ? kind : no("directories can't be synced"));
   if (kind.name === undefined) keep("fileSystem", { has: undefined, reason: kind.reason });
   const { exchange, hardLinks, directorySync, syncFs, locks } = found as Record<Ability, boolean>;
