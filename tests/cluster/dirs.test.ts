@@ -22,7 +22,7 @@ const SWAPS = [
 const FILES = ["left", "sub/middle", "right"];
 
 function versionsIn(dir: string): string[] {
-  return [...new Set(FILES.map((name) => readFileSync(join(dir, name), "utf8")))];
+  return [...new Set(FILES.map((name) => String(readFileSync(join(dir, name)))))];
 }
 
 /** Starts a process on machine a that persists. */
@@ -60,12 +60,12 @@ for (const [swap, { persists }] of SWAPS) {
         while (!ended) {
           const found = await readStable(join(on("b", root), "site"), async (path) => {
             tries++;
-            const left = readFileSync(join(path, "left"), "utf8");
+            const left = String(readFileSync(join(path, "left")));
             // Long enough for others to come between.
             await new Promise((resolve) => setTimeout(resolve, tries % 3 === 0 ? 40 : 0));
             return [
               left,
-              ...["sub/middle", "right"].map((name) => readFileSync(join(path, name), "utf8")),
+              ...["sub/middle", "right"].map((name) => String(readFileSync(join(path, name)))),
             ];
           });
           reads++;
