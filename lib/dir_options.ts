@@ -67,7 +67,8 @@ export interface DirOptions extends LockOptions {
    * for a moment. `"auto"`: by exchange where that can be had. `"journal"`: the directory itself stays,
    * with its inode, and so do the files in it that are carried over; each of the others is replaced by a
    * rename of its own. A crash leaves all or nothing, once the next persist or a cleanup has been there; a
-   * reader sees one version if it uses `readStable`.
+   * reader sees one version if it uses `readStable`. On a file system that other machines have too it takes
+   * 3.5 s longer, until they have forgotten the version before.
    * @default {"auto"}
    */
   swap?: "auto" | "exchange" | "rename" | "journal";

@@ -30,7 +30,8 @@ export interface PathLockSync extends Disposable {
 /**
  * Takes the lock of a path, whether it exists or not: the same lock that `persistDir` takes for a
  * directory. It is a kernel lock (flock) on `.lock-{name}` beside it, which is freed when its process
- * dies, however it dies. It keeps out those who ask for it, not those who don't.
+ * dies, however it dies. It keeps out those who ask for it, not those who don't. On a file system that other
+ * machines have too it keeps them out if that has such locks (docs/guarantees.md).
  *
  * Permissions in Deno: `--allow-read` and `--allow-write` for the directory above.
  *

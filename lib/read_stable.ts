@@ -24,7 +24,8 @@ const JOURNAL = 10_000;
  * one version, though it opens many files. While a swap of two renames, or one that replaces file by file
  * (`"journal"`), is under way it waits. What is created or removed in the directory itself, not below,
  * counts as a replacement too. Errors of a `read` that met one are forgotten; so `read` should do nothing
- * but read.
+ * but read. On a file system that other machines have too, an error counts once it has come for 3.5 s: so
+ * long may what they replaced be remembered.
  *
  * It takes part in no lock, and changes nothing. Permissions in Deno: `--allow-read` for the directory
  * and the one above.
