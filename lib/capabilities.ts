@@ -53,8 +53,8 @@ export interface Capabilities {
    */
   durable: boolean | undefined;
   /**
-   * Why something is `false` or `undefined`, by its name here. Where it is for want of a permission,
-   * the flag to add.
+   * Why something can't be had (`false`) or can't be told (`undefined`), by its name here. Where it is for
+   * want of a permission, the flag to add.
    */
   reasons: { [name in Exclude<keyof Capabilities, "path" | "reasons">]?: string };
 }

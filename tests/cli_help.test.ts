@@ -96,7 +96,7 @@ test(
       lock: [["site", "--", "true"], "path code"],
       doctor: [
         ["site"],
-        "path fileSystem exchange hardLinks reflinks directorySync syncFs locks durable reasons selfTest ok",
+        "path fileSystem shared exchange hardLinks reflinks directorySync syncFs locks durable reasons selfTest ok",
       ],
       permissions: [["write", "file"], "command flags optional"],
       completions: [["bash"], "shell script"],

@@ -1,6 +1,6 @@
-/** Files on two machines: readers of the one while the other writes, updates of both, locks. */
+/** Files on two machines: readers of the one while the other writes, updates of both, locks; what doctor tells. */
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { lock, UntornError } from "../../mod.ts";
@@ -107,3 +107,17 @@ test(
     assertEquals(readdirSync(on("a", "")).filter((name) => name.startsWith(".lock")), []);
   },
 );
+
+test("doctor tells what holds there, and its self-test passes", options, async () => {
+  mkdirSync(on("a", "doctor"));
+  const { code, stdout } = await run(
+    programCommand("cli.ts", ["doctor", on("a", "doctor"), "--json"]),
+  );
+  const { fileSystem, shared, exchange, locks, syncFs, directorySync, durable, selfTest, ok } = JSON
+    .parse(stdout);
+  const failed = selfTest.filter(({ result }: { result: string }) => result === "failed");
+  assertEquals([code, ok, failed], [0, true, []]);
+  assertEquals([fileSystem, shared, exchange, syncFs], ["fuse", true, false, false]);
+  assertEquals([locks, directorySync, durable], [true, true, null]);
+  assertEquals(readdirSync(on("a", "doctor")), []);
+});
