@@ -1,6 +1,5 @@
 /** Replicas and machines that fail: what was acknowledged stays, what failed says what stands, one version is whole. */
 
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -25,8 +24,8 @@ import {
   mount,
   noCluster,
   on,
-  replicaProcess,
   startReplicas,
+  traced,
   unmount,
 } from "./volume.ts";
 
@@ -258,23 +257,10 @@ test("each file of a persist, and of many, is synced by every replica", options,
   mkdirSync(root);
   const FILES = 50;
   const counted = join(process.env.UNTORN_CLUSTER!, "syncs");
-  const replicas = [0, 1, 2].flatMap((number) => ["-p", `${replicaProcess(number)}`]);
-  const tracer = spawn(
-    "strace",
-    ["-f", "-e", "trace=fsync,fdatasync", "-o", counted, ...replicas],
-    {
-      stdio: ["ignore", "ignore", "pipe"],
-    },
-  );
-  const ended = new Promise((resolve) => tracer.on("close", resolve));
-  try {
-    await new Promise((resolve) => tracer.stderr!.once("data", resolve));
+  await traced(["-e", "trace=fsync,fdatasync", "-o", counted], async () => {
     const entries = Object.fromEntries(Array.from({ length: FILES }, (_, i) => [`f${i}`, "text"]));
     await persistDir(join(root, "site"), entries);
-  } finally {
-    tracer.kill("SIGINT");
-  }
-  await ended;
+  });
   const calls = readFileSync(counted, "utf8").match(/\b(?:fsync|fdatasync)\(/g) ?? [];
   assert(calls.length >= 3 * FILES, `${calls.length} syncs of ${FILES} files on three replicas`);
 });

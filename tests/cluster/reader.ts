@@ -1,6 +1,7 @@
 /**
  * reader.ts FILE STOP: reads the file of `tests/fixtures/writer.ts` until STOP exists; prints as JSON how often, how many
- * versions it saw, what was torn, which errors it met, and how often the file was not listed then.
+ * versions it saw, of which it got another length (and for how long, in ms), what else was torn, which errors it met,
+ * and how often the file was not listed then.
  */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -9,7 +10,8 @@ import { basename, dirname } from "node:path";
 const [file, stop] = process.argv.slice(2) as [string, string];
 let [reads, missing] = [0, 0];
 const versions = new Set<string>();
-const torn: string[] = [];
+const lengths: Record<string, { since: number; ms: number }> = {};
+const torn = new Set<string>();
 const errors: Record<string, number> = {};
 console.log("reading");
 while (!existsSync(stop)) {
@@ -20,7 +22,12 @@ while (!existsSync(stop)) {
     const [version, length] = text.split("\n") as [string, string];
     versions.add(version);
     const whole = `${version}\n${length}\n`.padEnd(Number(length), `${version},`);
-    if (text !== whole) torn.push(`${text.length} of ${length} bytes of ${version}`);
+    if (text === whole) continue;
+    const what = `${text.length} of ${length} bytes of ${version}`;
+    const full = text.length > whole.length ? whole.padEnd(text.length, "\0") : whole;
+    if (!full.startsWith(text)) torn.add(what);
+    const { since } = lengths[what] ??= { since: performance.now(), ms: 0 };
+    lengths[what] = { since, ms: Math.round(performance.now() - since) };
   } catch (error) {
     const { code, message } = error as { code: string; message: string };
     // Neither Node nor Deno's `node:fs` has its name.
@@ -31,4 +38,6 @@ while (!existsSync(stop)) {
     if (!readdirSync(dirname(file)).includes(basename(file))) missing++;
   }
 }
-console.log(JSON.stringify({ reads, versions: versions.size, torn, missing, errors }));
+console.log(
+  JSON.stringify({ reads, versions: versions.size, lengths, torn: [...torn], missing, errors }),
+);

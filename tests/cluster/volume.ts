@@ -3,7 +3,7 @@
  * namespaces that `run.ts` has made, with which it ends.
  */
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -79,10 +79,10 @@ export async function start(): Promise<void> {
   for (const machine of ["a", "b"] as const) await mount(machine);
 }
 
-/** Mounts the volume on a machine. */
-export async function mount(machine: Machine): Promise<void> {
+/** Mounts the volume on a machine, with options of `glusterfs`. */
+export async function mount(machine: Machine, ...options: string[]): Promise<void> {
   const from = ["--process-name", "fuse", `--volfile-server=${ADDRESS}`, `--volfile-id=/${VOLUME}`];
-  command("glusterfs", ...from, "-p", pidFile(machine), on(machine, ""));
+  command("glusterfs", ...from, ...options, "-p", pidFile(machine), on(machine, ""));
   await eventually(`machine ${machine} has the volume`, () => isMounted(on(machine, "")));
 }
 
@@ -100,13 +100,13 @@ export function killMachine(machine: Machine): void {
   process.kill(Number(readFileSync(pidFile(machine), "utf8")), "SIGKILL");
 }
 
-/** Takes what is left of a killed machine's mount away. */
+/** Takes a machine's mount away, or what is left of that of a killed one. */
 export function unmount(machine: Machine): void {
   command("umount", "-l", on(machine, ""));
 }
 
 /** The process of a replica; nothing while it is down. */
-export function replicaProcess(number: number): number | undefined {
+function replicaProcess(number: number): number | undefined {
   const found = spawnSync("pgrep", [
     "-f",
     "--",
@@ -115,6 +115,28 @@ export function replicaProcess(number: number): number | undefined {
     encoding: "utf8",
   });
   return found.status === 0 ? Number(found.stdout.split("\n")[0]) : undefined;
+}
+
+/** Sets an option of the volume to a value, or back to its default. */
+export function set(option: string, value?: string): void {
+  if (value === undefined) gluster("volume", "reset", VOLUME, option);
+  else gluster("volume", "set", VOLUME, option, value);
+}
+
+/** Lets strace (of these options) look at all replicas while something runs. */
+export async function traced(options: string[], during: () => Promise<void>): Promise<void> {
+  const replicas = REPLICAS.flatMap((number) => ["-p", `${replicaProcess(number)}`]);
+  const tracer = spawn("strace", ["-f", ...options, ...replicas], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = new Promise((resolve) => tracer.on("close", resolve));
+  try {
+    await new Promise((resolve) => tracer.stderr!.once("data", resolve));
+    await during();
+  } finally {
+    tracer.kill("SIGINT");
+  }
+  await ended;
 }
 
 /** Kills a replica. */
