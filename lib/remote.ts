@@ -52,6 +52,13 @@ export function* refresh(
   return there;
 }
 
+/** Whether a directory that other machines may change lists a name; of one of this machine, looks tell that. */
+export function* isListed(os: Os, dir: string, name: string): Steps<boolean> {
+  const stat = yield* look(os, dir);
+  const listed = stat === undefined ? undefined : yield* refresh(os, dir, stat.dev);
+  return listed?.has(name) ?? false;
+}
+
 /**
  * Runs steps that find things in a directory, and again as long as another machine has replaced or removed what
  * they found, which shows when that is opened, locked, read or closed. What they do can be done again. What was

@@ -20,7 +20,7 @@ import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
 import { readAll } from "./read_all.ts";
-import { whileStale } from "./remote.ts";
+import { isListed, whileStale } from "./remote.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
 import {
@@ -188,11 +188,7 @@ export function* update(
     const found = yield* lockTarget(os, given, settings, dirs);
     held = found.held;
     path = found.target.path;
-    // What is no file is refused when it is to be written.
-    const isFile = found.target.stat?.kind === "file";
-    const bytes = isFile
-      ? yield* whileStale(os, found.target.dir, () => readIfThere(os, path))
-      : undefined;
+    const bytes = yield* whileStale(os, found.target.dir, () => readIfThere(os, found.target));
     const content = yield* changed(bytes, change, settings.signal);
     const source = toSource(content as never);
     if (settings.durability === "full") {
@@ -218,17 +214,21 @@ export function* update(
   }
 }
 
-/** A file's content; nothing if it has gone: what a look found may be remembered only. */
-function* readIfThere(os: Os, path: string): Steps<Uint8Array | undefined> {
-  if ((yield* look(os, path)) === undefined) return undefined;
-  try {
-    return yield* readAll(os, path);
-  } catch (error) {
-    if (error instanceof OsError && error.code === "ENOENT" && error.call === "open") {
-      return undefined;
+/** A file's content; nothing if there is none. What is no file is refused when it is to be written. */
+function* readIfThere(os: Os, { path, dir, name }: Target): Steps<Uint8Array | undefined> {
+  const stat = yield* look(os, path);
+  if (stat !== undefined) {
+    if (stat.kind !== "file") return undefined;
+    try {
+      return yield* readAll(os, path);
+    } catch (error) {
+      const isGone = error instanceof OsError && error.code === "ENOENT" && error.call === "open";
+      if (!isGone) throw error;
     }
-    throw error;
   }
+  // So does GlusterFS answer for a file that another machine has just replaced: nothing may be made of that.
+  if (yield* isListed(os, dir, name)) throw new OsError("ESTALE", "open", path);
+  return undefined;
 }
 
 /** Locks what a path leads to; while it was waited for, that may have become something else. */

@@ -50,6 +50,11 @@ function sharing(os: Os): Os {
   };
 }
 
+/** Adds one to the number in a file. */
+function addOne(bytes: Uint8Array | undefined): string {
+  return `${Number(new TextDecoder().decode(bytes)) + 1}`;
+}
+
 /** A port that writes down the calls of these names. */
 function noting(os: Os, names: string[], calls: string[]): Os {
   return watched(os, ({ name, args }) => {
@@ -167,12 +172,34 @@ for (const { form, os, run } of drivers) {
           return yield* shared.open(name);
         },
       };
-      const add = (bytes: Uint8Array | undefined): string =>
-        `${Number(new TextDecoder().decode(bytes)) + 1}`;
-      await run(update(stale, path, add, syncSource, updateSettings({})));
+      await run(update(stale, path, addOne, syncSource, updateSettings({})));
       assertEquals([fails < 0, readFileSync(path, "utf8")], [true, "2"]);
     }),
   );
+
+  for (const name of ["lstat", "open"] as const) {
+    test(
+      `an update takes a file that is listed, but that ${name} does not find, for none that is missing (${form})`,
+      options,
+      inTemp(async (dir) => {
+        const path = join(dir, "x");
+        writeFileSync(path, "1");
+        const shared = sharing(os());
+        let fails = 6;
+        const blind: Os = {
+          ...shared,
+          *[name](at: string): Steps<never> {
+            if (at === path && fails-- > 0) throw new OsError("ENOENT", name, at);
+            return (yield* shared[name](at)) as never;
+          },
+        };
+        await run(update(blind, path, addOne, syncSource, updateSettings({})));
+        assertEquals([fails < 0, readFileSync(path, "utf8")], [true, "2"]);
+        await run(update(blind, join(dir, "new"), addOne, syncSource, updateSettings({})));
+        assertEquals(readFileSync(join(dir, "new"), "utf8"), "1");
+      }),
+    );
+  }
 
   test(
     `what fails while a directory is read counts once it can't be remembered any more (${form})`,

@@ -49,10 +49,17 @@ await main(async () => {
     const self = [Deno.execPath(), "run", "-A", fileURLToPath(import.meta.url), ...Deno.args];
     // A shell, since the first process has to wait for all whose parents have ended.
     const shell = ["sh", "-c", 'mount --make-rprivate / && "$@"; exit $?', "sh", ...self];
-    const { problem } = await run(["unshare", ...apart, ...shell], {
+    const child = new Deno.Command("unshare", {
+      args: [...apart, ...shell],
       env: { UNTORN_CLUSTER: base },
-    });
-    if (problem !== "") throw new Failure(problem);
+      stdin: "null",
+    }).spawn();
+    // unshare(1) heeds no other signal while it waits; all that is in the namespaces ends with it.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      Deno.addSignalListener(signal, () => child.kill("SIGKILL"));
+    }
+    const { success, code } = await child.status;
+    if (!success) throw new Failure(`the tests ended with exit code ${code}`);
   } finally {
     await Deno.remove(base, { recursive: true });
   }
