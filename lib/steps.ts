@@ -14,10 +14,11 @@ export interface Steps<T> {
   [Symbol.iterator](): Steps<T>;
 }
 
-type Call<T> = (...args: unknown[]) => T | Promise<T>;
-
 /** Throws what stands for an error of a call with these arguments, or returns: it is made again then. */
 export type OnError = (error: unknown, args: readonly unknown[]) => void;
+
+/** A call, with as many arguments as any of the port's takes. */
+type Call<T> = (...args: [unknown, unknown, unknown, unknown]) => T | Promise<T>;
 
 /**
  * Turns a call that answers now or later into a step. It is written as an iterator, since that takes a
@@ -27,32 +28,42 @@ export function lift<Args extends unknown[], T>(
   call: (...args: Args) => T | Promise<T>,
   onError: OnError = rethrow,
 ): (...args: Args) => Steps<T> {
-  return (...args) => new Step(call as Call<T>, args, onError);
+  const step = (...[a, b, c, d]: Parameters<Call<T>>): Steps<T> =>
+    new Step(call as unknown as Call<T>, onError, a, b, c, d);
+  return step as unknown as (...args: Args) => Steps<T>;
 }
 
 function rethrow(error: unknown): never {
   throw error;
 }
 
-/** A call, which the first `next` makes. */
+/** A call, which the first `next` makes. It is its own result, and has no list of arguments: one object each. */
 class Step<T> implements Steps<T> {
+  done: boolean = false;
+  value: unknown = undefined;
   readonly #call: Call<T>;
-  readonly #args: unknown[];
   readonly #onError: OnError;
+  readonly #a: unknown;
+  readonly #b: unknown;
+  readonly #c: unknown;
+  readonly #d: unknown;
   #isMade = false;
 
-  constructor(call: Call<T>, args: unknown[], onError: OnError) {
+  constructor(call: Call<T>, onError: OnError, a: unknown, b: unknown, c: unknown, d: unknown) {
     this.#call = call;
-    this.#args = args;
     this.#onError = onError;
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    this.#d = d;
   }
 
   next(answer?: unknown): IteratorResult<unknown, T> {
-    return this.#isMade ? { done: true, value: answer as T } : this.#make();
+    return this.#isMade ? this.#result(true, answer) : this.#make();
   }
 
   throw(error: unknown): IteratorResult<unknown, T> {
-    this.#onError(error, this.#args);
+    this.#onError(error, [this.#a, this.#b, this.#c, this.#d]);
     return this.#make();
   }
 
@@ -64,12 +75,18 @@ class Step<T> implements Steps<T> {
     this.#isMade = true;
     for (;;) {
       try {
-        const value = this.#call(...this.#args);
-        return value instanceof Promise ? { done: false, value } : { done: true, value };
+        const value = this.#call(this.#a, this.#b, this.#c, this.#d);
+        return this.#result(!(value instanceof Promise), value);
       } catch (error) {
-        this.#onError(error, this.#args);
+        this.#onError(error, [this.#a, this.#b, this.#c, this.#d]);
       }
     }
+  }
+
+  #result(done: boolean, value: unknown): IteratorResult<unknown, T> {
+    this.done = done;
+    this.value = value;
+    return this as IteratorResult<unknown, T>;
   }
 }
 

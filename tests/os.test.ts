@@ -1,12 +1,20 @@
 /** The OS port: error names, interrupted calls, and that both forms of a binding do the same. */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdirSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { amended, OsError } from "../lib/os/errno.ts";
 import { lift, runAsync } from "../lib/steps.ts";
-import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "./helpers/assert.ts";
 import { drivers } from "./helpers/ports.ts";
 import { programCommand, run, runtime } from "./helpers/runtime.ts";
 import { strace } from "./helpers/strace.ts";
@@ -186,6 +194,39 @@ test(
     }
   }),
 );
+
+/** Why nothing is begun early here, or false. */
+const notBegun = runtime !== "bun"
+  ? "only Bun begins syncs early"
+  : statfsSync(tmpdir()).type === 0x01021994
+  ? "the temporary directory is in memory, where there is nothing to begin"
+  : strace.missing;
+
+// What can't be written is perhaps known of by this call alone; what the system has not, or forbids, is no matter.
+for (
+  const [code, fails] of [["EIO", true], ["ENOSPC", true], ["ENOSYS", false], [
+    "EPERM",
+    false,
+  ]] as const
+) {
+  test(
+    `sixteen writers, whose syncs are begun early, which fails with ${code}`,
+    { skip: notBegun },
+    inTemp(async (dir) => {
+      for (let i = 0; i < 16; i++) writeFileSync(join(dir, `file${i}`), "old");
+      const program = programCommand("tests/fixtures/many.ts", [dir]);
+      const { stdout } = await run(strace.inject(`sync_file_range:error=${code}`, program));
+      const ended: Record<string, number> = JSON.parse(stdout);
+      const known = fails ? ["done", `${code} replaced`, `${code} unchanged`] : ["done"];
+      assertEquals(Object.keys(ended).filter((how) => !known.includes(how)), []);
+      assertEquals(Object.values(ended).reduce((sum, count) => sum + count), 64);
+      assertEquals((ended[`${code} unchanged`] ?? 0) > 0, fails);
+      for (const name of readdirSync(dir)) {
+        assertMatch(name + readFileSync(join(dir, name), "utf8"), /^file\d+(old|new \d)$/);
+      }
+    }),
+  );
+}
 
 test(
   "a dot follows a link, and what is no directory is not removed as one, also with scoped permissions",

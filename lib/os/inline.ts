@@ -56,8 +56,9 @@ export function whileQuick<Args extends unknown[], T>(
   });
   return (...args) => {
     if (!isShort(...args)) return later(...args);
-    if (distrusted > 0) distrusted--;
-    else if (!isSyncing()) return timed(...args);
+    if (isSyncing()) distrusted = DISTRUSTED;
+    if (distrusted === 0) return timed(...args);
+    distrusted--;
     return later(...args);
   };
 }

@@ -1,7 +1,7 @@
 /**
  * The few calls that no runtime has, through its FFI: to exchange two names, to lock a file, to sync a
- * whole file system, to share a file's blocks. All of it is optional: where FFI is not there or not permitted (which is looked
- * up, never asked for), the functions are absent. Nothing is opened before the first use.
+ * whole file system, to begin a sync, to share a file's blocks. All of it is optional: where FFI is not there or
+ * not permitted (which is looked up, never asked for), the functions are absent. Nothing is opened before the first use.
  */
 
 import { fileSystemOf } from "../file_systems.ts";
@@ -18,6 +18,8 @@ export interface Native {
   syncFs?: (fd: number) => number;
   /** The same, in the background. */
   syncFsLater?: (fd: number) => Promise<number>;
+  /** sync_file_range(2) of all of a file, with nothing waited for. 0 or the errno. */
+  startWriteback?: (fd: number) => number;
   /** ioctl_ficlone(2): makes an empty file share a file's blocks. */
   clone?: (from: string, to: string) => boolean;
   /** The number of a file system's kind (statfs(2), `f_type`); nothing if it can't be told. */
@@ -55,9 +57,27 @@ export function native(): Native {
   return library === undefined ? {} : loaded = calls(library);
 }
 
-/** Lets a pipe hold so many bytes, where that can be had without Node's warning that FFI is experimental. */
+/** The same, as far as they can be had without Node's warning that FFI is experimental. */
+function unwarned(): Native {
+  return isDeno() || process.versions["bun"] !== undefined ? native() : loaded ?? {};
+}
+
+/** Lets a pipe hold so many bytes, where that can be had. */
 export function growPipe(fd: number, bytes: number): void {
-  if (isDeno() || process.versions["bun"] !== undefined) native().growPipe?.(fd, bytes);
+  unwarned().growPipe?.(fd, bytes);
+}
+
+/**
+ * Has the system begin to write what a file has in memory, where that can be had; it is still to be synced. If that
+ * fails, what was to be written may be gone, and a sync may not know of it.
+ */
+export function startWriteback(fd: number): void {
+  const errno = unwarned().startWriteback?.(fd) ?? 0;
+  if (errno === 0) return;
+  const { EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESPIPE } =
+    process.getBuiltinModule("node:os").constants.errno;
+  if ([EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESPIPE].includes(errno)) return;
+  throw Object.assign(new Error("sync_file_range failed"), { errno: -errno });
 }
 
 /** The port's calls that sync a whole file system, at once. */
@@ -104,8 +124,8 @@ const EXCHANGE = 2;
 /** sys/file.h, on Linux and macOS. */
 const [LOCK_SH, LOCK_EX, LOCK_NB] = [1, 2, 4] as const;
 const [O_WRONLY, O_CLOEXEC] = [1, 0o2000000] as const;
-/** linux/fcntl.h. */
-const F_SETPIPE_SZ = 1031;
+/** linux/fcntl.h, and linux/fs.h. */
+const [F_SETPIPE_SZ, SYNC_FILE_RANGE_WRITE] = [1031, 2] as const;
 /** linux/fs.h: _IOW(0x94, 9, int). */
 const FICLONE = 0x40049409n;
 
@@ -124,6 +144,7 @@ function calls({ find, findLater, errno }: Library): Native {
     close: find("close", ["int"]),
     fsType: linux ? linuxFsType(find) : undefined,
     growPipe: linux ? linuxGrowPipe(find) : undefined,
+    startWriteback: linux && errno ? linuxStartWriteback(find, errno) : undefined,
     clone: open && linuxClone(find, (path, flags) => open(text(path), flags | O_CLOEXEC)),
   } as Native;
 }
@@ -141,6 +162,11 @@ function linuxFsType(find: Finder): Native["fsType"] {
 function linuxGrowPipe(find: Finder): Native["growPipe"] {
   const fcntl = find("fcntl", ["int", "int", "int"]);
   return fcntl && ((fd, bytes) => fcntl(fd, F_SETPIPE_SZ, bytes));
+}
+
+function linuxStartWriteback(find: Finder, errno: () => number): Native["startWriteback"] {
+  const start = find("sync_file_range", ["int", "long", "long", "unsigned"]);
+  return start && ((fd) => start(fd, 0n, 0n, SYNC_FILE_RANGE_WRITE) === 0 ? 0 : errno());
 }
 
 function linuxClone(find: Finder, open: (path: string, flags: number) => number): Native["clone"] {

@@ -6,7 +6,7 @@
 import type * as Fs from "node:fs";
 import { INLINE_BYTES, inTurns, isSmall, whileQuick } from "./inline.ts";
 import { atOnceInMemory } from "./memory.ts";
-import { native, syncFileSystem } from "./native.ts";
+import { native, startWriteback, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
 
@@ -94,7 +94,14 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     chmod: (file, path, mode) =>
       windows ? sync.chmod(file, path, mode) : later((done) => fs.fchmod(fd(file), mode, done)),
     chown: (file, _path, uid, gid) => later((done) => fs.fchown(fd(file), uid, gid, done)),
-    fsync: atOnceInMemory(sync, shared(sync, (file) => later((done) => fs.fsync(fd(file), done)))),
+    fsync: atOnceInMemory(
+      sync,
+      shared(
+        sync,
+        (file) => later((done) => fs.fsync(fd(file), done)),
+        inTurns((file) => startWriteback(fd(file))),
+      ),
+    ),
     rename: whileQuick<[string, string, number?], void>(
       sync.rename,
       (from, to) => later((done) => fs.rename(from, to, done)),

@@ -1,41 +1,54 @@
 /**
  * Syncs of the asynchronous bindings. While something is being synced, those who come to sync the very
- * same wait, and then share one sync: sixteen writers in a directory sync it four times, not sixteen.
+ * same wait, and then share one sync: sixteen writers in a directory sync it four times, not sixteen. What
+ * comes to be synced beside others is begun to be written at once, before a thread is free for its sync: then
+ * one commit of a journal has many files in it, and those who wait for the next find theirs done.
  */
 
-import { type Handle, sameFile, type SyncCalls } from "./port.ts";
+import { type Handle, sameFile, type Stat, type SyncCalls } from "./port.ts";
 
 /** The syncs of what is at a path. */
 interface Syncs {
   open: Handle;
+  /** What it is, as soon as somebody else has asked. */
+  stat: Stat | undefined;
   underWay: Promise<void>;
   /** That of who came while it was under way. */
   next: Promise<void> | undefined;
 }
 
+/** So many syncs beside others go by before one is begun early, for which FFI is loaded: 2 ms. */
+const WORTH_LOADING = 8;
+
 const byPath = new Map<string, Syncs>();
 let underWay = 0;
+let besideOthers = 0;
 
 /** Whether something is being synced. */
 export function isSyncing(): boolean {
   return underWay > 0;
 }
 
-/** A binding's sync in the background, shared; `now` are its calls that answer at once. */
+/**
+ * A binding's sync in the background, shared; `now` are its calls that answer at once, `begin` has the system
+ * begin to write.
+ */
 export function shared(
   now: SyncCalls,
   sync: (open: Handle) => Promise<void>,
+  begin: (open: Handle) => void | Promise<void> = () => {},
 ): (open: Handle, path: string) => Promise<void> {
   const run = async (open: Handle): Promise<void> => {
     underWay++;
     try {
+      if (underWay > 1 && ++besideOthers > WORTH_LOADING) await begin(open);
       await sync(open);
     } finally {
       underWay--;
     }
   };
   const runAt = (open: Handle, path: string): Promise<void> => {
-    const syncs: Syncs = { open, underWay: run(open), next: undefined };
+    const syncs: Syncs = { open, stat: undefined, underWay: run(open), next: undefined };
     byPath.set(path, syncs);
     // Before whoever waits for it goes on, and closes what is open.
     const end = (): void => {
@@ -48,7 +61,7 @@ export function shared(
     const syncs = byPath.get(path);
     if (syncs === undefined) return runAt(open, path);
     // By now the path may lead elsewhere.
-    if (!sameFile(now.fstat(syncs.open), now.fstat(open))) return run(open);
+    if (!sameFile(syncs.stat ??= now.fstat(syncs.open), now.fstat(open))) return run(open);
     // The one under way may have begun before the change that this is for.
     const start = (): Promise<void> => runAt(open, path);
     return syncs.next ??= syncs.underWay.then(start, start);
