@@ -11,7 +11,9 @@ export async function measure(
   budget: number,
   flags: string[] = [],
 ): Promise<(Cell | Point)[]> {
-  const denoFlags = runtime === "deno" ? ["run", "-A", "--no-prompt", ...flags] : [];
+  const denoFlags = runtime === "deno"
+    ? ["run", "-A", "--no-prompt", ...flags]
+    : [];
   const args = [...denoFlags, file, dir, String(budget)];
   const options = {
     args,

@@ -82,7 +82,12 @@ const goals: Goal[] = [
     isForDisk: true,
     most: 0.2,
   },
-  { what: "cleanup among 100,000 entries", table: "Cleaning up", row: /listing/, most: 1.5 },
+  {
+    what: "cleanup among 100,000 entries",
+    table: "Cleaning up",
+    row: /listing/,
+    most: 1.5,
+  },
   {
     what: "start of the command",
     table: "Starting the command",
@@ -106,7 +111,9 @@ function reached(goal: Goal, cells: MeasuredCell[]): string[] | undefined {
   const figures = RUNTIMES.map((runtime) => {
     if (goal.runtimes?.includes(runtime) === false) return "";
     const own = found.filter((cell) => cell.runtime === runtime);
-    const places = ["disk", "memory"].map((place) => own.filter((cell) => cell.place === place));
+    const places = ["disk", "memory"].map((place) =>
+      own.filter((cell) => cell.place === place)
+    );
     const [all, ...each] = [own, ...places].map((some) =>
       middle(some.map(({ ratio }) => ratio![0]))
     );
@@ -131,7 +138,9 @@ function middle(values: number[]): number | undefined {
 export function shown({ ratio, ms, text }: Cell): string {
   if (ratio === undefined) return text ?? "";
   const [median, low, high] = ratio.map(number);
-  const time = ms! < 1 ? `${(ms! * 1000).toFixed(0)} µs` : `${ms!.toFixed(ms! < 100 ? 1 : 0)} ms`;
+  const time = ms! < 1
+    ? `${(ms! * 1000).toFixed(0)} µs`
+    : `${ms!.toFixed(ms! < 100 ? 1 : 0)} ms`;
   return `${median} (${low}–${high}) ${time}`;
 }
 
@@ -140,7 +149,9 @@ function tables(kind: string, cells: MeasuredCell[]): string {
   const own = cells.filter(({ table }) => table === kind);
   const groups = new Map<string, MeasuredCell[]>();
   for (const cell of own) {
-    const group = `${cell.runtime}, ${cell.place === "disk" ? "on the disk" : "in memory"}`;
+    const group = `${cell.runtime}, ${
+      cell.place === "disk" ? "on the disk" : "in memory"
+    }`;
     groups.set(group, [...groups.get(group) ?? [], cell]);
   }
   const parts = [...groups].map(([group, some]) => {
@@ -148,7 +159,9 @@ function tables(kind: string, cells: MeasuredCell[]): string {
     const rows = [...new Set(some.map(({ row }) => row))].map((row) => [
       row,
       ...columns.map((column) => {
-        const cell = some.find((cell) => cell.row === row && cell.column === column);
+        const cell = some.find((cell) =>
+          cell.row === row && cell.column === column
+        );
         return cell === undefined ? "" : shown(cell);
       }),
     ]);
@@ -159,15 +172,25 @@ function tables(kind: string, cells: MeasuredCell[]): string {
 
 /** What it was measured on. */
 async function machine(places: Record<string, string>): Promise<string> {
-  const read = (path: string): Promise<string> => Deno.readTextFile(path).catch(() => "");
-  const model = /model name\s*: (.*)/.exec(await read("/proc/cpuinfo"))?.[1] ?? Deno.build.arch;
+  const read = (path: string): Promise<string> =>
+    Deno.readTextFile(path).catch(() => "");
+  const model = /model name\s*: (.*)/.exec(await read("/proc/cpuinfo"))?.[1] ??
+    Deno.build.arch;
   const memory = Math.round(Deno.systemMemoryInfo().total / 2 ** 30);
-  const kinds = await Promise.all(
-    Object.entries(places).map(async ([place, dir]) => {
-      const { stdout } = await new Deno.Command("stat", { args: ["-f", "-c", "%T", dir] }).output();
-      return `${place}: ${new TextDecoder().decode(stdout).trim()}`;
-    }),
-  );
+  const mounts = [
+    ...(await read("/proc/self/mounts")).matchAll(/^(\S+) (\S+) (\S+) (\S+)/gm),
+  ];
+  const kinds = Object.entries(places).map(([place, dir]) => {
+    const above = mounts.filter(([, , at]) =>
+      dir.startsWith(at === "/" ? at : `${at}/`)
+    );
+    const [, device, , type, options] = above.sort(([, , a], [, , b]) =>
+      b!.length - a!.length
+    )[0] ?? [];
+    return `${place}: ${type}${
+      device?.startsWith("/dev/loop") ? " on a loop device" : ""
+    } (${options})`;
+  });
   return `${navigator.hardwareConcurrency} cores (${model.trim()}), ${memory} GiB, ` +
     `Linux ${Deno.osRelease()}; ${kinds.join(", ")}`;
 }
@@ -179,16 +202,25 @@ export async function report(
   places: Record<string, string>,
   versions: Record<string, string>,
 ): Promise<string> {
-  const goalRows = goals.map((goal) => reached(goal, cells)).filter((row) => row !== undefined);
+  const goalRows = goals.map((goal) => reached(goal, cells)).filter((row) =>
+    row !== undefined
+  );
   const parts = [
     "# Benchmarks\n",
     "Made by `deno task bench`. Ratios of times, measured turn by turn in one process: the median, where " +
     "10 % and 90 % of the rounds end, and the median of the own times. The bound is a hand-written sequence " +
     "of the same calls at the same durability, with no look at the target (`bench/bound.ts`), in the " +
     "asynchronous form all in the background. A package stands in a row if it offers what that asks for.\n",
-    `Measured on ${new Date().toISOString().slice(0, 10)}: ${await machine(places)}. ${
-      Object.entries(await runtimes()).map(([name, version]) => `${name} ${version}`).join(", ")
-    }; ${Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")}.\n`,
+    `Measured on ${new Date().toISOString().slice(0, 10)}: ${await machine(
+      places,
+    )}. ${
+      Object.entries(await runtimes()).map(([name, version]) =>
+        `${name} ${version}`
+      ).join(", ")
+    }; ${
+      Object.entries(versions).map(([name, version]) => `${name} ${version}`)
+        .join(", ")
+    }.\n`,
   ];
   if (goalRows.length > 0) {
     parts.push(
@@ -198,16 +230,22 @@ export async function report(
       table([["work", "at most", ...RUNTIMES], ...goalRows]) + "\n",
     );
   }
-  for (const [name, title] of Object.entries(pictures)) parts.push(`![${title}](${name}.svg)\n`);
-  for (const kind of new Set(cells.map(({ table }) => table))) parts.push(tables(kind, cells));
+  for (const [name, title] of Object.entries(pictures)) {
+    parts.push(`![${title}](${name}.svg)\n`);
+  }
+  for (const kind of new Set(cells.map(({ table }) => table))) {
+    parts.push(tables(kind, cells));
+  }
   return parts.join("\n");
 }
 
 async function runtimes(): Promise<Record<string, string>> {
   const versions: Record<string, string> = {};
   for (const [name, program] of Object.entries(programs)) {
-    const { stdout } = await new Deno.Command(program, { args: ["--version"] }).output();
-    versions[name] = /\d+\.\d+\.\d+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "";
+    const { stdout } = await new Deno.Command(program, { args: ["--version"] })
+      .output();
+    versions[name] =
+      /\d+\.\d+\.\d+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "";
   }
   return versions;
 }
