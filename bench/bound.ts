@@ -30,11 +30,7 @@ const later = {
 let count = 0;
 
 /** All of it at once. */
-export function boundSync(
-  path: string,
-  bytes: Uint8Array,
-  durability: Durability,
-): void {
+export function boundSync(path: string, bytes: Uint8Array, durability: Durability): void {
   const temp = `${path}.${count++}`;
   const file = openSync(temp, "wx", 0o666);
   for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
@@ -56,8 +52,7 @@ export async function bound(
   const temp = `${path}.${count++}`;
   const file = await later.open(temp, "wx", 0o666);
   for (let at = 0; at < bytes.length;) {
-    at += (await later.write(file, bytes, at, bytes.length - at, null))
-      .bytesWritten;
+    at += (await later.write(file, bytes, at, bytes.length - at, null)).bytesWritten;
   }
   if (durability !== "none") await later.fsync(file);
   await later.close(file);

@@ -16,24 +16,13 @@ import { type Offers, peers } from "./packages.ts";
 const own: Offers = {};
 const byHand: Offers = {};
 for (const durability of ["none", "file", "full"] as Durability[]) {
-  own[`sync, ${durability}`] = (path, content) =>
-    atomicWriteSync(path, content, { durability });
-  own[`async, ${durability}`] = (path, content) =>
-    atomicWrite(path, content, { durability });
-  byHand[`sync, ${durability}`] = (path, content) =>
-    boundSync(path, content, durability);
-  byHand[`async, ${durability}`] = (path, content) =>
-    bound(path, content, durability);
+  own[`sync, ${durability}`] = (path, content) => atomicWriteSync(path, content, { durability });
+  own[`async, ${durability}`] = (path, content) => atomicWrite(path, content, { durability });
+  byHand[`sync, ${durability}`] = (path, content) => boundSync(path, content, durability);
+  byHand[`async, ${durability}`] = (path, content) => bound(path, content, durability);
 }
-const all: [string, Offers][] = [
-  ["bound", byHand],
-  ["Untorn", own],
-  ...await peers(),
-];
-const [form, who] = process.argv.slice(4) as [
-  keyof Offers | undefined,
-  string | undefined,
-];
+const all: [string, Offers][] = [["bound", byHand], ["Untorn", own], ...await peers()];
+const [form, who] = process.argv.slice(4) as [keyof Offers | undefined, string | undefined];
 
 /** Writes twice, the second time between looks at a mark. */
 async function act(form: keyof Offers, who: string): Promise<void> {
@@ -51,21 +40,11 @@ async function count(): Promise<void> {
       const place = mkdtempSync(join(dir, "calls-"));
       writeFileSync(join(place, "file"), "old");
       const log = join(place, "log");
-      const command = programCommand("bench/calls.ts", [
-        place,
-        "0",
-        row,
-        column,
-      ]);
+      const command = programCommand("bench/calls.ts", [place, "0", row, column]);
       const { code, stderr } = await run(strace.log(log, command));
       if (code !== 0) throw new Error(`${column} failed: ${stderr}`);
       const { length } = callsBetweenMarks(readFileSync(log, "utf8"), place);
-      tell({
-        table: "System calls of a write",
-        row: `4 KiB, ${row}`,
-        column,
-        text: `${length}`,
-      });
+      tell({ table: "System calls of a write", row: `4 KiB, ${row}`, column, text: `${length}` });
     }
   }
 }

@@ -21,29 +21,19 @@ const COLOURS = ["#2f9e5f", "#3b6fd4", "#c2571a", "#8a4fbf", "#8896a8"];
 const GRID = "#dde3ea";
 
 /** Draws the curves of a chart. */
-export function draw(
-  { title, xLabel, yLabel, ...format }: Chart,
-  points: Measured[],
-): string {
+export function draw({ title, xLabel, yLabel, ...format }: Chart, points: Measured[]): string {
   const runtimes = [...new Set(points.map(({ runtime }) => runtime))];
   const series = [...new Set(points.map(({ series }) => series))];
   const xs = [...new Set(points.map(({ x }) => x))].sort((a, b) => a - b);
   const ys = points.map(({ y }) => y);
   const ticks = ticksOf(Math.min(...ys), Math.max(...ys));
-  const scale = (
-    value: number,
-    [from, to]: readonly [number, number],
-    length: number,
-  ): number => Math.log(value / from) / Math.log(to / from) * length;
+  const scale = (value: number, [from, to]: readonly [number, number], length: number): number =>
+    Math.log(value / from) / Math.log(to / from) * length;
   const yRange = [ticks[0]!, ticks.at(-1)!] as const;
   const colour = (name: string): string =>
-    name === "Untorn"
-      ? COLOURS[0]!
-      : name === "bound"
-      ? COLOURS.at(-1)!
-      : COLOURS[
-        series.filter((other) => other !== "bound").indexOf(name)
-      ]!;
+    name === "Untorn" ? COLOURS[0]! : name === "bound" ? COLOURS.at(-1)! : COLOURS[
+      series.filter((other) => other !== "bound").indexOf(name)
+    ]!;
   const parts = [text(24, 30, title, "start", 17)];
   let at = 24;
   for (const name of series) {
@@ -53,31 +43,21 @@ export function draw(
   }
   for (const [i, runtime] of runtimes.entries()) {
     const left = LEFT + i * (WIDTH + GAP);
-    const x = (value: number): number =>
-      left + scale(value, [xs[0]!, xs.at(-1)!], WIDTH);
-    const y = (value: number): number =>
-      TOP + 20 + HEIGHT - scale(value, yRange, HEIGHT);
+    const x = (value: number): number => left + scale(value, [xs[0]!, xs.at(-1)!], WIDTH);
+    const y = (value: number): number => TOP + 20 + HEIGHT - scale(value, yRange, HEIGHT);
     parts.push(text(left + WIDTH / 2, TOP + 6, runtime, "middle", 14));
     for (const tick of ticks) {
       parts.push(line([[left, y(tick)], [left + WIDTH, y(tick)]], GRID, 1));
       parts.push(text(left - 6, y(tick) + 4, format.y(tick), "end", 11));
     }
     for (const value of xs) {
-      parts.push(
-        line([[x(value), y(yRange[0])], [x(value), y(yRange[1])]], GRID, 1),
-      );
-      parts.push(
-        text(x(value), TOP + HEIGHT + 38, format.x(value), "middle", 11),
-      );
+      parts.push(line([[x(value), y(yRange[0])], [x(value), y(yRange[1])]], GRID, 1));
+      parts.push(text(x(value), TOP + HEIGHT + 38, format.x(value), "middle", 11));
     }
     for (const name of series) {
-      const curve = points.filter((point) =>
-        point.runtime === runtime && point.series === name
-      )
+      const curve = points.filter((point) => point.runtime === runtime && point.series === name)
         .sort((a, b) => a.x - b.x);
-      parts.push(
-        line(curve.map((point) => [x(point.x), y(point.y)]), colour(name), 2),
-      );
+      parts.push(line(curve.map((point) => [x(point.x), y(point.y)]), colour(name), 2));
     }
     parts.push(text(left + WIDTH / 2, TOP + HEIGHT + 58, xLabel, "middle", 12));
     if (i === 0) parts.push(text(24, TOP + 6, yLabel, "start", 12));

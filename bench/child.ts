@@ -11,9 +11,7 @@ export async function measure(
   budget: number,
   flags: string[] = [],
 ): Promise<(Cell | Point)[]> {
-  const denoFlags = runtime === "deno"
-    ? ["run", "-A", "--no-prompt", ...flags]
-    : [];
+  const denoFlags = runtime === "deno" ? ["run", "-A", "--no-prompt", ...flags] : [];
   const args = [...denoFlags, file, dir, String(budget)];
   const options = {
     args,

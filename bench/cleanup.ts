@@ -12,9 +12,7 @@ import { dir, isQuick, race, runtime, time } from "./measure.ts";
 const ENTRIES = isQuick ? 10_000 : 100_000;
 const root = join(dir, "entries");
 mkdirSync(root);
-for (let i = 0; i < ENTRIES; i++) {
-  writeFileSync(join(root, `an-ordinary-name-${i}`), "");
-}
+for (let i = 0; i < ENTRIES; i++) writeFileSync(join(root, `an-ordinary-name-${i}`), "");
 
 /** Deno's own listing that fails where reading breaks off; the others there return a short list. */
 async function list(): Promise<unknown> {
@@ -23,9 +21,7 @@ async function list(): Promise<unknown> {
 }
 
 function listSync(): unknown {
-  return runtime === "Deno"
-    ? list()
-    : readdirSync(root, { withFileTypes: true });
+  return runtime === "Deno" ? list() : readdirSync(root, { withFileTypes: true });
 }
 
 const table = "Cleaning up";
@@ -33,18 +29,12 @@ const among = `among ${ENTRIES.toLocaleString("en")} entries`;
 await race({
   table,
   row: `${among} / listing them`,
-  contestants: {
-    listing: () => time(list),
-    async: () => time(() => cleanup(root)),
-  },
+  contestants: { listing: () => time(list), async: () => time(() => cleanup(root)) },
   most: 30,
 });
 await race({
   table,
   row: `${among}, sync / listing them`,
-  contestants: {
-    listing: () => time(listSync),
-    sync: () => time(() => cleanupSync(root)),
-  },
+  contestants: { listing: () => time(listSync), sync: () => time(() => cleanupSync(root)) },
   most: 30,
 });

@@ -62,9 +62,7 @@ async function size(bytes: number): Promise<void> {
     Untorn: () => atomicWrite(path, content, { durability: "file" }),
   };
   for (const [name, { "async, file": write }] of await peers()) {
-    if (write !== undefined) {
-      ways[name] = async () => await write(path, content);
-    }
+    if (write !== undefined) ways[name] = async () => await write(path, content);
   }
   const ratios: Record<string, number[]> = {};
   const rounds = isQuick ? 2 : bytes < 2 ** 22 ? 60 : 12;
@@ -84,16 +82,8 @@ async function size(bytes: number): Promise<void> {
 mkdirSync(dir, { recursive: true });
 // Compiled by then, as what is measured later.
 await grow(1000, false);
-for (
-  const entries of isQuick
-    ? [100, 1000]
-    : [100, 316, 1000, 3162, 10_000, 31_623, 100_000]
-) {
+for (const entries of isQuick ? [100, 1000] : [100, 316, 1000, 3162, 10_000, 31_623, 100_000]) {
   await grow(entries);
 }
-for (const count of isQuick ? [1, 16] : [1, 2, 4, 8, 16, 32, 64]) {
-  await writers(count);
-}
-for (let bytes = 1024; bytes <= (isQuick ? 2 ** 20 : 2 ** 26); bytes *= 4) {
-  await size(bytes);
-}
+for (const count of isQuick ? [1, 16] : [1, 2, 4, 8, 16, 32, 64]) await writers(count);
+for (let bytes = 1024; bytes <= (isQuick ? 2 ** 20 : 2 ** 26); bytes *= 4) await size(bytes);

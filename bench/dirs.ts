@@ -64,10 +64,8 @@ function syncFile(path: string): void {
 
 type Run = () => unknown;
 
-const create = (options: DirOptions): Run => () =>
-  persistDirSync(x, entries, options);
-const createLater = (options: DirOptions): Run => () =>
-  persistDir(x, entries, options);
+const create = (options: DirOptions): Run => () => persistDirSync(x, entries, options);
+const createLater = (options: DirOptions): Run => () => persistDir(x, entries, options);
 
 /** Files that are to be in the next version too. */
 function manyFiles(): void {
@@ -127,9 +125,7 @@ const comparisons: Comparison[] = [
     async: createLater({}),
   },
   ...(["none", "full"] as const).map((durability): Comparison => ({
-    row: `${
-      CARRIED.toLocaleString("en")
-    } files carried over, ${durability} / copying`,
+    row: `${CARRIED.toLocaleString("en")} files carried over, ${durability} / copying`,
     prepare: manyFiles,
     by: "copying",
     theirs: () => copying(durability === "full"),
@@ -170,45 +166,27 @@ const put: Record<string, (staged: string, path: string) => unknown> = {
     rmSync(old, { recursive: true });
   },
 };
-type Swap = (
-  staged: string,
-  path: string,
-  options?: { overwrite: true },
-) => Promise<void>;
-const load = async (
-  name: string,
-): Promise<{ renameOverwrite: Swap; default: { move: Swap } }> =>
+type Swap = (staged: string, path: string, options?: { overwrite: true }) => Promise<void>;
+const load = async (name: string): Promise<{ renameOverwrite: Swap; default: { move: Swap } }> =>
   await import(name);
 const { renameOverwrite } = await load("rename-overwrite");
 put["rename-overwrite"] = renameOverwrite;
 const { default: { move } } = await load("fs-extra");
-put["fs-extra move"] = (staged, path) =>
-  move(staged, path, { overwrite: true });
+put["fs-extra move"] = (staged, path) => move(staged, path, { overwrite: true });
 
-const few = Object.fromEntries(
-  names.slice(0, 100).map((name) => [name, content]),
-);
+const few = Object.fromEntries(names.slice(0, 100).map((name) => [name, content]));
 const fill = (path: string): void => {
   mkdirSync(path);
-  for (const [name, bytes] of Object.entries(few)) {
-    writeFileSync(join(path, name), bytes);
-  }
+  for (const [name, bytes] of Object.entries(few)) writeFileSync(join(path, name), bytes);
 };
-const swaps = Object.entries(put).map((
-  [name, swap],
-): [string, Run] => [name, async () => {
+const swaps = Object.entries(put).map(([name, swap]): [string, Run] => [name, async () => {
   fill(staging);
   await swap(staging, x);
 }]);
-swaps.push([
-  "Untorn",
-  () => persistDir(x, few, { durability: "none", carryOver: false }),
-]);
+swaps.push(["Untorn", () => persistDir(x, few, { durability: "none", carryOver: false })]);
 await race({
   table: "The next version of a directory",
-  row: ffi
-    ? "100 files, none / two renames"
-    : "100 files, none / two renames (no FFI)",
+  row: ffi ? "100 files, none / two renames" : "100 files, none / two renames (no FFI)",
   contestants: Object.fromEntries(
     swaps.map(([name, swap]) => [name, () => inNewPlace(() => fill(x), swap)]),
   ),

@@ -18,32 +18,23 @@ for (const [size, name] of [[2 ** 20, "1 MiB"], [2 ** 26, "64 MiB"]] as const) {
   writeFileSync(path, content);
   for (const durability of ["none", "file", "full"] as const) {
     const held: Record<string, number[]> = {};
-    const watched =
-      (column: string, write: () => Promise<unknown>): Run => async () => {
-        const watch = new LoopWatch();
-        const ms = await time(write);
-        (held[column] ??= []).push(...watch.end());
-        return ms;
-      };
+    const watched = (column: string, write: () => Promise<unknown>): Run => async () => {
+      const watch = new LoopWatch();
+      const ms = await time(write);
+      (held[column] ??= []).push(...watch.end());
+      return ms;
+    };
     const row = `${name}, ${durability}`;
     await race({
       table: TABLE,
       row,
       contestants: {
         bound: watched("bound", () => bound(path, content, durability)),
-        Untorn: watched(
-          "Untorn",
-          () => atomicWrite(path, content, { durability }),
-        ),
+        Untorn: watched("Untorn", () => atomicWrite(path, content, { durability })),
       },
     });
     for (const [column, delays] of Object.entries(held)) {
-      tell({
-        table: TABLE,
-        row: `${row}: the loop held`,
-        column,
-        text: inShort(delays),
-      });
+      tell({ table: TABLE, row: `${row}: the loop held`, column, text: inShort(delays) });
     }
   }
 }

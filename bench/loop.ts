@@ -6,10 +6,7 @@ import { quantile } from "./measure.ts";
 export class LoopWatch {
   readonly #delays: number[] = [];
   #last: number = performance.now();
-  readonly #timer: ReturnType<typeof setInterval> = setInterval(
-    () => this.#tick(),
-    1,
-  );
+  readonly #timer: ReturnType<typeof setInterval> = setInterval(() => this.#tick(), 1);
 
   #tick(): void {
     const now = performance.now();

@@ -46,11 +46,7 @@ const benches: Bench[] = [
   { file: "stdin" },
 ];
 
-const NAMES: Record<Runtime, string> = {
-  deno: "Deno",
-  bun: "Bun",
-  node: "Node",
-};
+const NAMES: Record<Runtime, string> = { deno: "Deno", bun: "Bun", node: "Node" };
 const ALL: Runtime[] = ["deno", "bun", "node"];
 const QUICKLY = ALL.slice(0, 2);
 
@@ -60,12 +56,10 @@ const MS = (ms: number): string => ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
 
 const charts: Record<string, Chart> = {
   growth: {
-    title:
-      "Time by the number of files in a directory, asynchronously, nothing synced",
+    title: "Time by the number of files in a directory, asynchronously, nothing synced",
     xLabel: "files",
     yLabel: "time",
-    x: (count) =>
-      count < 1000 ? `${count}` : `${Math.round(count / 100) / 10}k`,
+    x: (count) => count < 1000 ? `${count}` : `${Math.round(count / 100) / 10}k`,
     y: MS,
   },
   writers: {
@@ -76,8 +70,7 @@ const charts: Record<string, Chart> = {
     y: (count) => count.toLocaleString("en"),
   },
   sizes: {
-    title:
-      "Replacing a file, asynchronously, with a sync of the file: time against the bound",
+    title: "Replacing a file, asynchronously, with a sync of the file: time against the bound",
     xLabel: "size",
     yLabel: "ratio",
     x: KIB,
@@ -88,9 +81,7 @@ const charts: Record<string, Chart> = {
 /** A directory on the disk, and one in memory where there is a file system for that. */
 async function makePlaces(): Promise<Record<string, string>> {
   const prefix = "untorn-bench-";
-  const places: Record<string, string> = {
-    disk: await Deno.makeTempDir({ prefix }),
-  };
+  const places: Record<string, string> = { disk: await Deno.makeTempDir({ prefix }) };
   try {
     places["memory"] = await Deno.makeTempDir({ prefix, dir: "/dev/shm" });
   } catch {
@@ -102,28 +93,19 @@ async function makePlaces(): Promise<Record<string, string>> {
 await main(async () => {
   const { values: { quick = false, only } } = parseArgs({
     args: Deno.args,
-    options: {
-      quick: { type: "boolean" },
-      only: { type: "string", multiple: true },
-    },
+    options: { quick: { type: "boolean" }, only: { type: "string", multiple: true } },
   });
-  const unknown = only?.find((name) =>
-    !benches.some(({ file }) => file === name)
-  );
+  const unknown = only?.find((name) => !benches.some(({ file }) => file === name));
   if (unknown !== undefined) {
     throw new Failure(
-      `unknown ${unknown}: there are ${
-        [...new Set(benches.map((b) => b.file))].join(", ")
-      }`,
+      `unknown ${unknown}: there are ${[...new Set(benches.map((b) => b.file))].join(", ")}`,
     );
   }
   await ensureDependencies();
   const versions = await installPeers();
   const places = await makePlaces();
   const remove = (): void => {
-    for (const dir of Object.values(places)) {
-      Deno.removeSync(dir, { recursive: true });
-    }
+    for (const dir of Object.values(places)) Deno.removeSync(dir, { recursive: true });
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
@@ -146,26 +128,18 @@ await main(async () => {
           const own = join(dir, String(++number));
           await Deno.mkdir(own);
           const file = `bench/${bench.file}.ts`;
-          for (
-            const what of await measure(file, runtime, own, budget, bench.flags)
-          ) {
-            if ("chart" in what) {
-              points.push({ ...what, runtime: NAMES[runtime] });
-            } else cells.push({ ...what, place, runtime: NAMES[runtime] });
+          for (const what of await measure(file, runtime, own, budget, bench.flags)) {
+            if ("chart" in what) points.push({ ...what, runtime: NAMES[runtime] });
+            else cells.push({ ...what, place, runtime: NAMES[runtime] });
           }
         }
       }
     }
     const drawn = Object.fromEntries(
-      Object.entries(charts).filter(([name]) =>
-        points.some(({ chart }) => chart === name)
-      )
+      Object.entries(charts).filter(([name]) => points.some(({ chart }) => chart === name))
         .map((
           [name, chart],
-        ) => [
-          name,
-          draw(chart, points.filter((point) => point.chart === name)),
-        ]),
+        ) => [name, draw(chart, points.filter((point) => point.chart === name))]),
     );
     const text = await report(
       cells,
@@ -185,9 +159,7 @@ await main(async () => {
       for (const [name, svg] of Object.entries(drawn)) {
         await Deno.writeTextFile(join(docs, `${name}.svg`), svg);
       }
-      console.error(
-        `docs/benchmarks/README.md and ${Object.keys(drawn).length} pictures`,
-      );
+      console.error(`docs/benchmarks/README.md and ${Object.keys(drawn).length} pictures`);
     }
   } finally {
     remove();

@@ -6,11 +6,7 @@
 import process from "node:process";
 
 /** The runtime that is measured. */
-export const runtime: string = "Deno" in globalThis
-  ? "Deno"
-  : "Bun" in globalThis
-  ? "Bun"
-  : "Node";
+export const runtime: string = "Deno" in globalThis ? "Deno" : "Bun" in globalThis ? "Bun" : "Node";
 
 /** `FILE DIR BUDGET`: where to measure, and for how many ms each comparison. */
 export const dir: string = process.argv[2]!;
@@ -63,9 +59,7 @@ export interface Race {
 export async function race(
   { table, row, contestants, least = 3, most = 1000 }: Race,
 ): Promise<void> {
-  const times = new Map(
-    Object.keys(contestants).map((name) => [name, [] as number[]]),
-  );
+  const times = new Map(Object.keys(contestants).map((name) => [name, [] as number[]]));
   const [bound] = times.keys();
   const turn = async (names: string[], isWarm: boolean): Promise<void> => {
     for (const name of names) {
@@ -77,24 +71,14 @@ export async function race(
   const [warm, enough] = isQuick ? [1, 1] : [2, least];
   for (let i = 0; i < warm; i++) await turn(names, false);
   const start = performance.now();
-  for (
-    let i = 0;
-    i < most && (i < enough || performance.now() - start < budget);
-    i++
-  ) {
+  for (let i = 0; i < most && (i < enough || performance.now() - start < budget); i++) {
     await turn(i % 2 === 0 ? names : names.toReversed(), true);
   }
   for (const [column, own] of times) {
     if (column === bound) continue;
     const ratios = own.map((ms, i) => ms / times.get(bound!)![i]!);
     const ratio = [0.5, 0.1, 0.9].map((part) => quantile(ratios, part));
-    tell({
-      table,
-      row,
-      column,
-      ratio: ratio as Cell["ratio"],
-      ms: quantile(own, 0.5),
-    });
+    tell({ table, row, column, ratio: ratio as Cell["ratio"], ms: quantile(own, 0.5) });
   }
 }
 
@@ -119,7 +103,5 @@ export function repeat(times: number, run: () => unknown): Run {
 
 /** The value below which such a part of them is. */
 export function quantile(values: readonly number[], part: number): number {
-  return values.toSorted((a, b) =>
-    a - b
-  )[Math.floor((values.length - 1) * part)]!;
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * part)]!;
 }

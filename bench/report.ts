@@ -82,12 +82,7 @@ const goals: Goal[] = [
     isForDisk: true,
     most: 0.2,
   },
-  {
-    what: "cleanup among 100,000 entries",
-    table: "Cleaning up",
-    row: /listing/,
-    most: 1.5,
-  },
+  { what: "cleanup among 100,000 entries", table: "Cleaning up", row: /listing/, most: 1.5 },
   {
     what: "start of the command",
     table: "Starting the command",
@@ -111,9 +106,7 @@ function reached(goal: Goal, cells: MeasuredCell[]): string[] | undefined {
   const figures = RUNTIMES.map((runtime) => {
     if (goal.runtimes?.includes(runtime) === false) return "";
     const own = found.filter((cell) => cell.runtime === runtime);
-    const places = ["disk", "memory"].map((place) =>
-      own.filter((cell) => cell.place === place)
-    );
+    const places = ["disk", "memory"].map((place) => own.filter((cell) => cell.place === place));
     const [all, ...each] = [own, ...places].map((some) =>
       middle(some.map(({ ratio }) => ratio![0]))
     );
@@ -138,9 +131,7 @@ function middle(values: number[]): number | undefined {
 export function shown({ ratio, ms, text }: Cell): string {
   if (ratio === undefined) return text ?? "";
   const [median, low, high] = ratio.map(number);
-  const time = ms! < 1
-    ? `${(ms! * 1000).toFixed(0)} µs`
-    : `${ms!.toFixed(ms! < 100 ? 1 : 0)} ms`;
+  const time = ms! < 1 ? `${(ms! * 1000).toFixed(0)} µs` : `${ms!.toFixed(ms! < 100 ? 1 : 0)} ms`;
   return `${median} (${low}–${high}) ${time}`;
 }
 
@@ -149,9 +140,7 @@ function tables(kind: string, cells: MeasuredCell[]): string {
   const own = cells.filter(({ table }) => table === kind);
   const groups = new Map<string, MeasuredCell[]>();
   for (const cell of own) {
-    const group = `${cell.runtime}, ${
-      cell.place === "disk" ? "on the disk" : "in memory"
-    }`;
+    const group = `${cell.runtime}, ${cell.place === "disk" ? "on the disk" : "in memory"}`;
     groups.set(group, [...groups.get(group) ?? [], cell]);
   }
   const parts = [...groups].map(([group, some]) => {
@@ -159,9 +148,7 @@ function tables(kind: string, cells: MeasuredCell[]): string {
     const rows = [...new Set(some.map(({ row }) => row))].map((row) => [
       row,
       ...columns.map((column) => {
-        const cell = some.find((cell) =>
-          cell.row === row && cell.column === column
-        );
+        const cell = some.find((cell) => cell.row === row && cell.column === column);
         return cell === undefined ? "" : shown(cell);
       }),
     ]);
@@ -172,24 +159,17 @@ function tables(kind: string, cells: MeasuredCell[]): string {
 
 /** What it was measured on. */
 async function machine(places: Record<string, string>): Promise<string> {
-  const read = (path: string): Promise<string> =>
-    Deno.readTextFile(path).catch(() => "");
-  const model = /model name\s*: (.*)/.exec(await read("/proc/cpuinfo"))?.[1] ??
-    Deno.build.arch;
+  const read = (path: string): Promise<string> => Deno.readTextFile(path).catch(() => "");
+  const model = /model name\s*: (.*)/.exec(await read("/proc/cpuinfo"))?.[1] ?? Deno.build.arch;
   const memory = Math.round(Deno.systemMemoryInfo().total / 2 ** 30);
-  const mounts = [
-    ...(await read("/proc/self/mounts")).matchAll(/^(\S+) (\S+) (\S+) (\S+)/gm),
-  ];
+  const mounts = [...(await read("/proc/self/mounts")).matchAll(/^(\S+) (\S+) (\S+) (\S+)/gm)];
   const kinds = Object.entries(places).map(([place, dir]) => {
-    const above = mounts.filter(([, , at]) =>
-      dir.startsWith(at === "/" ? at : `${at}/`)
-    );
+    const above = mounts.filter(([, , at]) => dir.startsWith(at === "/" ? at : `${at}/`));
     const [, device, , type, options] = above.sort(([, , a], [, , b]) =>
       b!.length - a!.length
     )[0] ?? [];
-    return `${place}: ${type}${
-      device?.startsWith("/dev/loop") ? " on a loop device" : ""
-    } (${options})`;
+    const loop = device?.startsWith("/dev/loop") ? " on a loop device" : "";
+    return `${place}: ${type}${loop} (${options})`;
   });
   return `${navigator.hardwareConcurrency} cores (${model.trim()}), ${memory} GiB, ` +
     `Linux ${Deno.osRelease()}; ${kinds.join(", ")}`;
@@ -202,25 +182,17 @@ export async function report(
   places: Record<string, string>,
   versions: Record<string, string>,
 ): Promise<string> {
-  const goalRows = goals.map((goal) => reached(goal, cells)).filter((row) =>
-    row !== undefined
-  );
+  const goalRows = goals.map((goal) => reached(goal, cells)).filter((row) => row !== undefined);
   const parts = [
     "# Benchmarks\n",
     "Made by `deno task bench`. Ratios of times, measured turn by turn in one process: the median, where " +
     "10 % and 90 % of the rounds end, and the median of the own times. The bound is a hand-written sequence " +
     "of the same calls at the same durability, with no look at the target (`bench/bound.ts`), in the " +
-    "asynchronous form all in the background. A package stands in a row if it offers what that asks for.\n",
-    `Measured on ${new Date().toISOString().slice(0, 10)}: ${await machine(
-      places,
-    )}. ${
-      Object.entries(await runtimes()).map(([name, version]) =>
-        `${name} ${version}`
-      ).join(", ")
-    }; ${
-      Object.entries(versions).map(([name, version]) => `${name} ${version}`)
-        .join(", ")
-    }.\n`,
+    "asynchronous form all in the background. A package stands in a row if it offers what that asks for. " +
+    "[machines.md](machines.md) has what was reached on another machine.\n",
+    `Measured on ${new Date().toISOString().slice(0, 10)}: ${await machine(places)}. ${
+      Object.entries(await runtimes()).map(([name, version]) => `${name} ${version}`).join(", ")
+    }; ${Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")}.\n`,
   ];
   if (goalRows.length > 0) {
     parts.push(
@@ -230,22 +202,16 @@ export async function report(
       table([["work", "at most", ...RUNTIMES], ...goalRows]) + "\n",
     );
   }
-  for (const [name, title] of Object.entries(pictures)) {
-    parts.push(`![${title}](${name}.svg)\n`);
-  }
-  for (const kind of new Set(cells.map(({ table }) => table))) {
-    parts.push(tables(kind, cells));
-  }
+  for (const [name, title] of Object.entries(pictures)) parts.push(`![${title}](${name}.svg)\n`);
+  for (const kind of new Set(cells.map(({ table }) => table))) parts.push(tables(kind, cells));
   return parts.join("\n");
 }
 
 async function runtimes(): Promise<Record<string, string>> {
   const versions: Record<string, string> = {};
   for (const [name, program] of Object.entries(programs)) {
-    const { stdout } = await new Deno.Command(program, { args: ["--version"] })
-      .output();
-    versions[name] =
-      /\d+\.\d+\.\d+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "";
+    const { stdout } = await new Deno.Command(program, { args: ["--version"] }).output();
+    versions[name] = /\d+\.\d+\.\d+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "";
   }
   return versions;
 }

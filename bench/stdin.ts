@@ -8,16 +8,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import {
-  dir,
-  isQuick,
-  quantile,
-  race,
-  type Run,
-  runtime,
-  tell,
-  time,
-} from "./measure.ts";
+import { dir, isQuick, quantile, race, type Run, runtime, tell, time } from "./measure.ts";
 
 const BYTES = isQuick ? 2 ** 27 : 2 ** 30;
 const table = "From a pipe";
@@ -44,8 +35,7 @@ function piped(command: string[], note: (mebibytes: number) => void): Run {
 /** VmHWM of the processes below one: proc(5). */
 function peakBelow(pid: number): number {
   try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
-      .trim().split(" ");
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
     return Math.max(...children.map((child) => {
       const status = readFileSync(`/proc/${child}/status`, "utf8");
       return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
@@ -57,19 +47,15 @@ function peakBelow(pid: number): number {
 }
 
 const path = join(dir, "piped");
-const byHand =
-  'cat > "$1.tmp" && sync "$1.tmp" && mv "$1.tmp" "$1" && sync "$(dirname "$1")"';
+const byHand = 'cat > "$1.tmp" && sync "$1.tmp" && mv "$1.tmp" "$1" && sync "$(dirname "$1")"';
 await race({
   table,
   row: `${row} / cat, sync, mv`,
   contestants: {
     cat: piped(["sh", "-c", byHand, "sh", path], () => {}),
-    Untorn: piped(
-      [process.execPath, ...flags, cli, "write", path, "-q"],
-      (mebibytes) => {
-        memory.push(mebibytes);
-      },
-    ),
+    Untorn: piped([process.execPath, ...flags, cli, "write", path, "-q"], (mebibytes) => {
+      memory.push(mebibytes);
+    }),
   },
   least: 9,
   most: 9,

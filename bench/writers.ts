@@ -24,28 +24,23 @@ for (const places of [1, 16]) {
   });
   for (const path of paths) writeFileSync(path, content);
   const held: Record<string, number[]> = {};
-  const all =
-    (name: string, write: (path: string) => Promise<unknown>): Run =>
-    async () => {
-      const watch = new LoopWatch();
-      const ms = await time(() =>
-        Promise.all(paths.map(async (path) => {
-          for (let i = 0; i < WRITES; i++) await write(path);
-        }))
-      );
-      (held[name] ??= []).push(...watch.end());
-      return ms / (WRITES * paths.length);
-    };
+  const all = (name: string, write: (path: string) => Promise<unknown>): Run => async () => {
+    const watch = new LoopWatch();
+    const ms = await time(() =>
+      Promise.all(paths.map(async (path) => {
+        for (let i = 0; i < WRITES; i++) await write(path);
+      }))
+    );
+    (held[name] ??= []).push(...watch.end());
+    return ms / (WRITES * paths.length);
+  };
   const row = places === 1 ? "in one directory" : "in sixteen directories";
   await race({
     table: TABLE,
     row,
     contestants: {
       bound: all("bound", (path) => bound(path, content, "full")),
-      "bound, directory not synced": all(
-        "file",
-        (path) => bound(path, content, "file"),
-      ),
+      "bound, directory not synced": all("file", (path) => bound(path, content, "file")),
       Untorn: all("Untorn", (path) => atomicWrite(path, content)),
     },
   });

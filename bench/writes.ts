@@ -24,13 +24,9 @@ for (const [size, name] of [[4096, "4 KiB"], [1024 * 1024, "1 MiB"]] as const) {
         table: "Replacing a file",
         row: `${name}, ${form}, ${durability}`,
         contestants: {
-          bound: each((path, content) =>
-            (sync ? boundSync : bound)(path, content, durability)
-          ),
+          bound: each((path, content) => (sync ? boundSync : bound)(path, content, durability)),
           Untorn: each((path, content) =>
-            (sync ? atomicWriteSync : atomicWrite)(path, content, {
-              durability,
-            })
+            (sync ? atomicWriteSync : atomicWrite)(path, content, { durability })
           ),
           ...Object.fromEntries(
             all.flatMap(([peer, offers]) => {

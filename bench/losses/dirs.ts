@@ -15,10 +15,7 @@ const readers: Experiment = {
   packages,
   async run(name, place) {
     type Result = { failed: number; byRename: number };
-    const job = start<Result>("swapOften", name, place, {
-      dir: place.dir,
-      count: SWAPS,
-    });
+    const job = start<Result>("swapOften", name, place, { dir: place.dir, count: SWAPS });
     await job.ready;
     const file = join(place.dir, "target", "f39");
     let [looks, gaps, there] = [0, 0, true];
@@ -31,11 +28,7 @@ const readers: Experiment = {
     const { failed, byRename } = (await job.result)!;
     return {
       good: gaps + failed === 0,
-      cell: failed > 0
-        ? `${failed} failed`
-        : gaps > 0
-        ? `missing ${gaps} times`
-        : "never missing",
+      cell: failed > 0 ? `${failed} failed` : gaps > 0 ? `missing ${gaps} times` : "never missing",
       details: {
         swaps: SWAPS,
         looks,
@@ -61,15 +54,10 @@ const KILLS = 25;
 
 const kills: Experiment = {
   name: "kill of a swap",
-  question:
-    `A process that replaces such a directory again and again is killed, ${KILLS} times.`,
+  question: `A process that replaces such a directory again and again is killed, ${KILLS} times.`,
   packages,
   async run(name, place) {
-    const states: Record<string, number> = {
-      whole: 0,
-      missing: 0,
-      incomplete: 0,
-    };
+    const states: Record<string, number> = { whole: 0, missing: 0, incomplete: 0 };
     for (let i = 0; i < KILLS; i++) {
       const dir = join(place.dir, String(i));
       Deno.mkdirSync(dir);
@@ -94,9 +82,7 @@ const kills: Experiment = {
 /** Whether a directory has all files of one version. */
 function state(target: string): "whole" | "missing" | "incomplete" {
   if (!exists(target)) return "missing";
-  const files = [...Deno.readDirSync(target)].map(({ name }) =>
-    join(target, name)
-  );
+  const files = [...Deno.readDirSync(target)].map(({ name }) => join(target, name));
   const versions = new Set(files.map((file) => Deno.readTextFileSync(file)));
   return files.length === 40 && versions.size === 1 ? "whole" : "incomplete";
 }

@@ -11,19 +11,10 @@ const MOUNT = ["--map-root-user", "--mount"];
 
 const fullDisk: Experiment = {
   name: "full disk",
-  question:
-    "600 KiB replace a good file of 100 KiB on a disk with room for 412 KiB.",
+  question: "600 KiB replace a good file of 100 KiB on a disk with room for 412 KiB.",
   packages: names,
   async unavailable() {
-    return await works(
-        "unshare",
-        ...MOUNT,
-        "mount",
-        "-t",
-        "tmpfs",
-        "tmpfs",
-        "/tmp",
-      )
+    return await works("unshare", ...MOUNT, "mount", "-t", "tmpfs", "tmpfs", "/tmp")
       ? undefined
       : "no tmpfs can be mounted here (as root, or in a user namespace by unshare)";
   },
@@ -50,9 +41,7 @@ const links: Experiment = {
   packages: names,
   async run(name, place) {
     type Result = { error?: string; link: boolean; real: string };
-    const { error, link, real } = await run<Result>("keepLink", name, place, {
-      dir: place.dir,
-    });
+    const { error, link, real } = await run<Result>("keepLink", name, place, { dir: place.dir });
     const good = link && (real === "new" || error !== undefined);
     return {
       good,
@@ -71,29 +60,15 @@ const streams: Experiment = {
   question: "The content comes from a stream, which fails halfway.",
   packages: ["untorn", "atomically", "@openclaw/fs-safe"],
   async run(name, place): Promise<Finding> {
-    type Result = {
-      ended: string;
-      found: string;
-      uncaught: number;
-      next: string;
-    };
+    type Result = { ended: string; found: string; uncaught: number; next: string };
     const result = await run<Result>("stream", name, place, { dir: place.dir });
     const { ended, found, uncaught, next } = result;
     const good = found === "old" && next === "done" && uncaught === 0 &&
       ended !== "done" && ended !== "never";
     return {
       good,
-      cell: good
-        ? "old file kept"
-        : ended === "never"
-        ? "hangs"
-        : `file: ${found}`,
-      details: {
-        call: ended,
-        file: found,
-        "uncaught errors": uncaught,
-        "next write": next,
-      },
+      cell: good ? "old file kept" : ended === "never" ? "hangs" : `file: ${found}`,
+      details: { call: ended, file: found, "uncaught errors": uncaught, "next write": next },
     };
   },
 };
@@ -105,17 +80,11 @@ const arrays: Experiment = {
   packages: names.filter((name) => name !== "fs-jetpack"),
   async run(name, place) {
     type Result = { error?: string; found: string };
-    const { error, found } = await run<Result>("numbers", name, place, {
-      dir: place.dir,
-    });
+    const { error, found } = await run<Result>("numbers", name, place, { dir: place.dir });
     const good = found === "new" || error !== undefined;
     return {
       good,
-      cell: found === "new"
-        ? "all of it"
-        : error === undefined
-        ? found
-        : "refused",
+      cell: found === "new" ? "all of it" : error === undefined ? found : "refused",
       details: { call: error ?? "succeeded", file: found },
     };
   },

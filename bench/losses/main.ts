@@ -13,11 +13,7 @@ import { makePlaces, type Places } from "./processes.ts";
 import { raceExperiments } from "./races.ts";
 import { watchedExperiments } from "./watched.ts";
 
-const experiments = [
-  ...fileExperiments,
-  ...watchedExperiments,
-  ...raceExperiments,
-];
+const experiments = [...fileExperiments, ...watchedExperiments, ...raceExperiments];
 
 /** What came of an experiment: why it was skipped, or what it found for each package. */
 interface Result {
@@ -34,9 +30,7 @@ async function examine(
 ): Promise<Result> {
   const found: Record<string, Finding> = {};
   const skipped = await unavailable?.();
-  if (skipped !== undefined) {
-    return { experiment: name, question, skipped, found };
-  }
+  if (skipped !== undefined) return { experiment: name, question, skipped, found };
   for (const tried of packages.filter(chosen)) {
     found[tried] = await run(tried, places.next()).catch((error: Error) => ({
       good: false,
@@ -49,17 +43,10 @@ async function examine(
 
 const marked = ({ good, cell }: Finding): string => good ? cell : `**${cell}**`;
 
-function show(
-  { experiment, question, skipped, found }: Result,
-  versions: Versions,
-): string {
+function show({ experiment, question, skipped, found }: Result, versions: Versions): string {
   const head = `\n## ${experiment}\n\n${question}\n`;
   if (skipped !== undefined) return `${head}\nSkipped: ${skipped}.`;
-  const columns = [
-    ...new Set(
-      Object.values(found).flatMap(({ details }) => Object.keys(details)),
-    ),
-  ];
+  const columns = [...new Set(Object.values(found).flatMap(({ details }) => Object.keys(details)))];
   const rows = Object.entries(found).map(([name, finding]) => [
     `${name} ${versions[name]}`,
     marked(finding),
@@ -72,19 +59,12 @@ type Versions = Record<string, string>;
 
 /** One row a package, one column an experiment. */
 function summary(results: Result[], versions: Versions): string {
-  const names = [
-    ...new Set(results.flatMap(({ found }) => Object.keys(found))),
-  ];
+  const names = [...new Set(results.flatMap(({ found }) => Object.keys(found)))];
   const rows = names.map((name) => [
     `${name} ${versions[name]}`,
-    ...results.map(({ found }) =>
-      found[name] === undefined ? "" : marked(found[name])
-    ),
+    ...results.map(({ found }) => found[name] === undefined ? "" : marked(found[name])),
   ]);
-  return table([
-    ["package", ...results.map(({ experiment }) => experiment)],
-    ...rows,
-  ]);
+  return table([["package", ...results.map(({ experiment }) => experiment)], ...rows]);
 }
 
 await main(async () => {
@@ -95,9 +75,7 @@ await main(async () => {
   await ensureDependencies();
   const versions = await installPeers();
   if (only !== undefined && versions[only] === undefined) {
-    throw new Failure(
-      `unknown package ${only}; known: ${Object.keys(versions).join(", ")}`,
-    );
+    throw new Failure(`unknown package ${only}; known: ${Object.keys(versions).join(", ")}`);
   }
   const chosen = (name: string): boolean =>
     only === undefined || name === only || name === "untorn";
@@ -124,9 +102,7 @@ await main(async () => {
   else {
     console.log("\n## All of it, in short (losses in bold)\n");
     for (const kind of [experiments, dirExperiments]) {
-      const of = results.filter(({ experiment }) =>
-        kind.some(({ name }) => name === experiment)
-      );
+      const of = results.filter(({ experiment }) => kind.some(({ name }) => name === experiment));
       console.log(summary(of, versions) + "\n");
     }
   }

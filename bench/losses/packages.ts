@@ -100,8 +100,7 @@ export const writers: Record<string, () => Promise<Writer>> = {
     // With the syncs that its documentation shows; they are off by default.
     const synced = { syncTempFile: true, syncParentDir: true };
     return {
-      write: (filePath, content) =>
-        replaceFileAtomic({ filePath, content, ...synced }),
+      write: (filePath, content) => replaceFileAtomic({ filePath, content, ...synced }),
       writeStream: (path, source) =>
         fileStore({ rootDir: dirname(path) }).writeStream(
           basename(path),
@@ -125,8 +124,7 @@ export const writers: Record<string, () => Promise<Writer>> = {
     )
       .hash("1").result();
     return {
-      write: (path, content) =>
-        called((callback) => writeFile(path, content, callback)),
+      write: (path, content) => called((callback) => writeFile(path, content, callback)),
       firstTemp: (path) => `${path}.${number}`,
     };
   },
@@ -179,8 +177,7 @@ export const writers: Record<string, () => Promise<Writer>> = {
       "atomic-file-rw",
     );
     return {
-      write: (path, content) =>
-        called((callback) => writeFile(path, content, callback)),
+      write: (path, content) => called((callback) => writeFile(path, content, callback)),
       firstTemp: (path) => `${path}~`,
     };
   },
@@ -225,10 +222,7 @@ function stage(target: string, files: Record<string, string>): string {
 
 /** The packages that swap directories, each with what loads it. */
 export const swaps: Record<string, () => Promise<Swap>> = {
-  untorn: () =>
-    Promise.resolve((target, files) =>
-      persistDir(target, files, { carryOver: false })
-    ),
+  untorn: () => Promise.resolve((target, files) => persistDir(target, files, { carryOver: false })),
 
   "rename-overwrite": async () => {
     type Module = {
@@ -259,8 +253,7 @@ export const swaps: Record<string, () => Promise<Swap>> = {
     const { default: { move } } = await load<{ default: { move: Move } }>(
       "fs-extra",
     );
-    return (target, files) =>
-      move(stage(target, files), target, { overwrite: true });
+    return (target, files) => move(stage(target, files), target, { overwrite: true });
   },
 
   "symlink-dir": async () => {

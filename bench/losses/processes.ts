@@ -31,14 +31,7 @@ export function start<Result>(
   given: Arguments,
   before: string[] = [],
 ): Started<Result> {
-  const [program, ...args] = [
-    ...before,
-    programs.node,
-    worker,
-    job,
-    name,
-    JSON.stringify(given),
-  ];
+  const [program, ...args] = [...before, programs.node, worker, job, name, JSON.stringify(given)];
   const child = new Deno.Command(program!, {
     args,
     env: { TMPDIR: temp, NODE_NO_WARNINGS: "1" },
@@ -58,9 +51,7 @@ export function start<Result>(
     const tooLong = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const errors = new Response(child.stderr).text();
     let output = "";
-    for await (
-      const text of child.stdout.pipeThrough(new TextDecoderStream())
-    ) {
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
       output += text;
       if (output.startsWith("ready\n")) isReady();
     }
@@ -72,9 +63,7 @@ export function start<Result>(
     await child.stdin.close().catch(() => {});
     if (killed) return undefined;
     if (success) return JSON.parse(output.replace("ready\n", "")) as Result;
-    throw new Error(
-      `${job} with ${name} ended with ${signal ?? code}: ${message}`,
-    );
+    throw new Error(`${job} with ${name} ended with ${signal ?? code}: ${message}`);
   };
   const result = read();
   // Whoever started it may be looking on until it has ended, and ask then.
@@ -83,9 +72,7 @@ export function start<Result>(
 }
 
 /** Does a job to its end. */
-export async function run<Result>(
-  ...job: Parameters<typeof start>
-): Promise<Result> {
+export async function run<Result>(...job: Parameters<typeof start>): Promise<Result> {
   return (await start<Result>(...job).result)!;
 }
 
@@ -103,31 +90,22 @@ export function makePlaces(): Places {
   let count = 0;
   return {
     next(): Place {
-      const place = {
-        dir: join(files, String(++count)),
-        temp: join(temp, String(count)),
-      };
+      const place = { dir: join(files, String(++count)), temp: join(temp, String(count)) };
       Deno.mkdirSync(place.dir);
       Deno.mkdirSync(place.temp);
       return place;
     },
     remove(): void {
-      for (const dir of [files, temp]) {
-        Deno.removeSync(dir, { recursive: true });
-      }
+      for (const dir of [files, temp]) Deno.removeSync(dir, { recursive: true });
     },
   };
 }
 
 /** Whether a command runs to its end without an error. */
-export async function works(
-  program: string,
-  ...args: string[]
-): Promise<boolean> {
+export async function works(program: string, ...args: string[]): Promise<boolean> {
   try {
     const silent = { stdout: "null", stderr: "null" } as const;
-    return (await new Deno.Command(program, { args, ...silent }).output())
-      .success;
+    return (await new Deno.Command(program, { args, ...silent }).output()).success;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

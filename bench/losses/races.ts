@@ -76,14 +76,8 @@ const threads: Experiment = {
     const { failed, wrong } = await run<Result>("threads", name, place, given);
     return {
       good: failed + wrong === 0,
-      cell: failed + wrong === 0
-        ? "no errors"
-        : `${failed} failed, ${wrong} wrong`,
-      details: {
-        writes: 2 * FILES * ROUNDS,
-        failed,
-        "other bytes than written": wrong,
-      },
+      cell: failed + wrong === 0 ? "no errors" : `${failed} failed, ${wrong} wrong`,
+      details: { writes: 2 * FILES * ROUNDS, failed, "other bytes than written": wrong },
     };
   },
 };
@@ -114,11 +108,7 @@ const kills: Experiment = {
     const later = count(place);
     return {
       good: torn === 0 && later === 0,
-      cell: torn > 0
-        ? `${torn} torn`
-        : later === 0
-        ? "nothing left"
-        : `${later} left`,
+      cell: torn > 0 ? `${torn} torn` : later === 0 ? "nothing left" : `${later} left`,
       details: { kills: KILLS, "torn files": torn, left, "left later": later },
     };
   },

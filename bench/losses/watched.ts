@@ -18,39 +18,22 @@ const traced = (
 
 const planted: Experiment = {
   name: "planted link",
-  question:
-    "A link stands at the name that the temporary file is going to have, if that is known.",
+  question: "A link stands at the name that the temporary file is going to have, if that is known.",
   packages: names,
   async run(name, place) {
     type Result = { predictable: boolean; victim: string; error?: string };
     const log = join(place.temp, "strace");
     const before = straceWorks ? traced(log, "open,openat") : [];
     const given = { dir: place.dir };
-    const { predictable, victim, error } = await run<Result>(
-      "plant",
-      name,
-      place,
-      given,
-      before,
-    );
+    const { predictable, victim, error } = await run<Result>("plant", name, place, given, before);
     const through = victim !== "precious";
-    const exclusive = straceWorks
-      ? createdExclusively(log, place)
-      : "not known";
+    const exclusive = straceWorks ? createdExclusively(log, place) : "not known";
     return {
       good: !through,
-      cell: through
-        ? "written through"
-        : predictable
-        ? "not followed"
-        : "name is random",
+      cell: through ? "written through" : predictable ? "not followed" : "name is random",
       details: {
         "name can be known": predictable ? "yes" : "no",
-        "file behind the link": through
-          ? "overwritten"
-          : predictable
-          ? "kept"
-          : "–",
+        "file behind the link": through ? "overwritten" : predictable ? "kept" : "–",
         call: error ?? "succeeded",
         "created exclusively (O_EXCL)": exclusive,
       },
@@ -71,8 +54,7 @@ function createdExclusively(log: string, { dir, temp }: Place): string {
 
 const modes: Experiment = {
   name: "mode",
-  question:
-    "A file of mode 600, then one of 640, is replaced 10 times; what modes are ever seen?",
+  question: "A file of mode 600, then one of 640, is replaced 10 times; what modes are ever seen?",
   packages: names,
   async run(name, place) {
     Deno.chmodSync(place.dir, 0o775);
@@ -84,10 +66,7 @@ const modes: Experiment = {
       Deno.mkdirSync(place.temp);
       if (mode === 0o640) Deno.removeSync(join(place.dir, "file"));
       type Result = { error?: string; mode: number; dirMode: number };
-      const job = start<Result>("keepMode", name, place, {
-        dir: place.dir,
-        mode,
-      });
+      const job = start<Result>("keepMode", name, place, { dir: place.dir, mode });
       await job.ready;
       let widest = 0;
       for (let looks = 1; job.running(); looks++) {
@@ -95,15 +74,11 @@ const modes: Experiment = {
         if (looks % 50 === 0) await pause();
       }
       const after = (await job.result)!;
-      if (after.error !== undefined) {
-        throw new Error(`${name} failed: ${after.error}`);
-      }
+      if (after.error !== undefined) throw new Error(`${name} failed: ${after.error}`);
       wider |= widest & ~mode;
       dir = after.dirMode;
       seen.push(
-        after.mode === mode
-          ? `${octal(mode)} kept`
-          : `${octal(mode)}→${octal(after.mode)}`,
+        after.mode === mode ? `${octal(mode)} kept` : `${octal(mode)}→${octal(after.mode)}`,
       );
       good &&= after.mode === mode && (widest & ~mode) === 0 && dir === 0o775;
     }
@@ -111,10 +86,8 @@ const modes: Experiment = {
     const open = wider === 0 ? "no" : `yes, by ${octal(wider)}`;
     return {
       good,
-      cell: good
-        ? "kept"
-        : seen.filter((text) => text.includes("→")).join(", ") ||
-          "wider at times",
+      cell: good ? "kept" : seen.filter((text) => text.includes("→")).join(", ") ||
+        "wider at times",
       details: { modes: seen.join(", "), "wider at some time": open },
     };
   },
@@ -138,28 +111,19 @@ function widestMode({ dir, temp }: Place): number {
 
 const syncs: Experiment = {
   name: "syncs",
-  question:
-    "Is the file synced before the rename, and the directory after it (strace)?",
+  question: "Is the file synced before the rename, and the directory after it (strace)?",
   packages: names,
   unavailable: () =>
-    Promise.resolve(
-      straceWorks
-        ? undefined
-        : "strace is not installed here, or may not trace",
-    ),
+    Promise.resolve(straceWorks ? undefined : "strace is not installed here, or may not trace"),
   async run(name, place) {
     const log = join(place.temp, "strace");
     const given = { dir: place.dir, count: 1, size: 1000, letter: "n" };
     await run("repeat", name, place, given, traced(log, "/sync|rename"));
     const lines = Deno.readTextFileSync(log).split("\n");
-    const renamed = lines.findIndex((line) =>
-      line.includes("rename") && line.includes(place.dir)
-    );
+    const renamed = lines.findIndex((line) => line.includes("rename") && line.includes(place.dir));
     const synced = (path: string) => (line: string): boolean =>
       new RegExp(`sync\\(\\d+<${path}>`).test(line);
-    const file = lines.slice(0, renamed).some(
-      synced(`(${place.dir}|${place.temp})/[^>]+`),
-    );
+    const file = lines.slice(0, renamed).some(synced(`(${place.dir}|${place.temp})/[^>]+`));
     const dir = lines.slice(renamed).some(synced(place.dir));
     return {
       good: file && dir,

@@ -4,22 +4,11 @@
  */
 
 import { once } from "node:events";
-import {
-  lstatSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import {
-  isMainThread,
-  parentPort,
-  Worker,
-  workerData,
-} from "node:worker_threads";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { type Swap, swaps, type Writer, writers } from "./packages.ts";
 
 /** What a job is told. */
@@ -53,9 +42,7 @@ async function failure(
 
 /** How a call ends within a time. */
 async function end(call: () => Promise<unknown>): Promise<string> {
-  const never = new Promise<string>((resolve) =>
-    setTimeout(() => resolve("never"), 1500)
-  );
+  const never = new Promise<string>((resolve) => setTimeout(() => resolve("never"), 1500));
   return await Promise.race([
     failure(call).then((code) => code ?? "done"),
     never,
@@ -68,9 +55,7 @@ function compare(path: string, old: Uint8Array, wanted: Uint8Array): string {
   try {
     found = readFileSync(path);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ENOENT"
-      ? "missing"
-      : "unreadable";
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? "missing" : "unreadable";
   }
   if (Buffer.compare(found, old) === 0) return "old";
   if (Buffer.compare(found, wanted) === 0) return "new";
@@ -116,9 +101,7 @@ async function threads(given: Arguments): Promise<Counts> {
   });
   const messages = (): Promise<Counts[]> =>
     Promise.all(
-      workers.map(async (worker) =>
-        (await once(worker, "message"))[0] as Counts
-      ),
+      workers.map(async (worker) => (await once(worker, "message"))[0] as Counts),
     );
   await messages();
   const results = messages();
