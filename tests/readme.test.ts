@@ -22,6 +22,7 @@ const documents = [
   "README.md",
   "bench/losses/README.md",
   "docs/benchmarks/README.md",
+  "docs/benchmarks/machines.md",
   "examples/README.md",
   "tests/powercut/README.md",
 ]
