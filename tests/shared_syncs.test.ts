@@ -154,7 +154,9 @@ async function withClock(test: (clock: Clock) => Promise<void>): Promise<void> {
 /** Until calls are made at once: something slow may have come before, in this process. */
 async function untilQuick(): Promise<void> {
   const call = whileQuick(() => "at once", () => Promise.resolve("later"));
-  while (await call() === "later");
+  for (let tries = 0; await call() === "later"; tries++) {
+    if (tries === 1000) throw new Error("something is being synced, and does not end");
+  }
 }
 
 test("while something is synced, and a while after, what changes directories goes to the background", () =>

@@ -41,7 +41,8 @@ export function shared(
   const run = async (open: Handle): Promise<void> => {
     underWay++;
     try {
-      if (underWay > 1 && ++besideOthers > WORTH_LOADING) await begin(open);
+      const begun = underWay > 1 && ++besideOthers > WORTH_LOADING ? begin(open) : undefined;
+      if (begun !== undefined) await begun;
       await sync(open);
     } finally {
       underWay--;
