@@ -17,7 +17,6 @@ import {
 } from "../scripts/tools.ts";
 import type { Chart, Measured } from "./chart.ts";
 import { draw } from "./chart.ts";
-import type { Cell, Point } from "./measure.ts";
 import { measure } from "./child.ts";
 import { installPeers } from "./peers.ts";
 import { type MeasuredCell, report } from "./report.ts";

@@ -165,10 +165,10 @@ async function machine(places: Record<string, string>): Promise<string> {
   const mounts = [...(await read("/proc/self/mounts")).matchAll(/^(\S+) (\S+) (\S+) (\S+)/gm)];
   const kinds = Object.entries(places).map(([place, dir]) => {
     const above = mounts.filter(([, , at]) => dir.startsWith(at === "/" ? at : `${at}/`));
-    const [, device, , type, options] = above.sort(([, , a], [, , b]) =>
-      b!.length - a!.length
-    )[0] ?? [];
-    const loop = device?.startsWith("/dev/loop") ? " on a loop device" : "";
+    const longest = above.sort(([, , one], [, , other]) => other!.length - one!.length)[0];
+    if (longest === undefined) return `${place}: unknown`;
+    const [, device, , type, options] = longest;
+    const loop = device!.startsWith("/dev/loop") ? " on a loop device" : "";
     return `${place}: ${type}${loop} (${options})`;
   });
   return `${navigator.hardwareConcurrency} cores (${model.trim()}), ${memory} GiB, ` +

@@ -19,7 +19,7 @@ export const WHOLE_BYTES: number = 64 * 1024;
 /** Calls that are made at once hold the event loop no longer than this, in ms. */
 const TURN = 0.5;
 
-/** After a call that took longer than a turn, so many are made in the background. */
+/** After a call that took longer than a turn, and from a sync of somebody else's on, so many are made in the background. */
 const DISTRUSTED = 64;
 
 let distrusted = 0;

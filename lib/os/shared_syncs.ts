@@ -30,18 +30,18 @@ export function isSyncing(): boolean {
 }
 
 /**
- * A binding's sync in the background, shared; `now` are its calls that answer at once, `begin` has the system
- * begin to write.
+ * A binding's sync in the background, shared; `now` are its calls that answer at once, `begin`, where
+ * that can be had, has the system begin to write.
  */
 export function shared(
   now: SyncCalls,
   sync: (open: Handle) => Promise<void>,
-  begin: (open: Handle) => void | Promise<void> = () => {},
+  begin?: (open: Handle) => void | Promise<void>,
 ): (open: Handle, path: string) => Promise<void> {
   const run = async (open: Handle): Promise<void> => {
     underWay++;
     try {
-      const begun = underWay > 1 && ++besideOthers > WORTH_LOADING ? begin(open) : undefined;
+      const begun = underWay > 1 && ++besideOthers > WORTH_LOADING ? begin?.(open) : undefined;
       if (begun !== undefined) await begun;
       await sync(open);
     } finally {
