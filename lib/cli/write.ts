@@ -109,8 +109,10 @@ async function prepareWrite(args: string[], { host, signal, permits }: Context):
     const isWanted = values.quiet !== true && command === undefined && !host.isTerminal("stdin");
     const line = new ProgressLine(host, isWanted);
     const source = asyncSource(counted(bytes(), line));
+    // Nobody else needs the event loop: while a thread reads the next piece, this one writes.
+    const os = { ...systemCalls().async, write: systemCalls().sync.write };
     const result = await line.during(
-      runAsync(writeFile(systemCalls().async, target, source, settings, dryRun)),
+      runAsync(writeFile(os, target, source, settings, dryRun)),
     );
     if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
     else if (values.verbose) {
