@@ -151,7 +151,7 @@ export function* writeFile(
   settings: FileSettings,
   rehearsal: boolean = false,
 ): Steps<WriteResult> {
-  const stage = new FileStage(os, path, settings);
+  const stage = new FileStage(os, path, rehearsal ? { ...settings, durability: "none" } : settings);
   try {
     try {
       yield* stage.find(source.size);

@@ -4,11 +4,13 @@
  *     create exclusively → write → owner, mode → fsync → close → rename → fsync the directory
  *
  * A reader sees the old version or the new one. Whatever fails before the rename leaves the target as
- * it was and nothing beside it; what fails after it is told apart by the error's outcome.
+ * it was and nothing beside it; what fails after it is told apart by the error's outcome. What comes in
+ * many pieces is synced meanwhile too.
  */
 
 import { writeFully } from "./block_writer.ts";
 import { Comparison, trySync } from "./comparison.ts";
+import { EarlySyncs } from "./early_syncs.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
 import { applyMetadata, modeWhileStaged } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
@@ -47,6 +49,8 @@ export class FileStage {
   /** What is open: the temporary file, a directory to be synced. */
   #file: Handle | undefined;
   #dir: Handle | undefined;
+  /** Only where content comes in pieces that need not prove to be the same as the target. */
+  #early: EarlySyncs | undefined;
   #bytes = 0;
   /** `"unknown"` from just before the rename until it is known whether it happened. */
   #outcome: Outcome = "unchanged";
@@ -103,6 +107,9 @@ export class FileStage {
   *write(bytes: Uint8Array): Steps<void> {
     if (this.#comparison !== undefined) {
       yield* this.#comparison.feed(bytes, this.#settings.signal);
+    } else if (this.#bytes > 0 && this.#settings.durability !== "none") {
+      this.#early ??= new EarlySyncs(this.#os);
+      yield* this.#early.moreComes(this.#file!, this.#temp!, this.#bytes);
     }
     yield* writeFully(this.#os, this.#file!, bytes);
     this.#bytes += bytes.length;
@@ -115,6 +122,7 @@ export class FileStage {
     const os = this.#os;
     if (this.#comparison !== undefined && (yield* this.#isSame())) return yield* this.keep();
     yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
+    if (this.#early !== undefined) yield* this.#early.end();
     if (durability !== "none") yield* os.fsync(this.#file!, this.#temp!);
     yield* this.#closeFile();
     // Opened before the rename: a directory that can't be opened is no reason to have replaced.
@@ -255,6 +263,7 @@ export class FileStage {
   *#closeFile(): Steps<void> {
     const file = this.#file;
     this.#file = undefined;
+    if (this.#early !== undefined) yield* this.#early.abandon();
     if (file !== undefined) yield* this.#os.close(file);
   }
 

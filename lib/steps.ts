@@ -109,8 +109,11 @@ export function runSync<T>(steps: Steps<T>): T {
 }
 
 /** Runs an operation, awaiting the calls that answer later and none of the others. */
-export async function runAsync<T>(steps: Steps<T>): Promise<T> {
-  let step = steps.next();
+export async function runAsync<T>(
+  steps: Steps<T>,
+  begun: IteratorResult<unknown, T> = steps.next(),
+): Promise<T> {
+  let step = begun;
   while (!step.done) {
     let answer = step.value;
     if (answer instanceof Promise) {
@@ -124,6 +127,16 @@ export async function runAsync<T>(steps: Steps<T>): Promise<T> {
     step = steps.next(answer);
   }
   return step.value;
+}
+
+/** Starts steps, to run on beside what comes next; nothing if they are done, since their calls answered at once. */
+export function begin<T>(steps: Steps<T>): Promise<T> | undefined {
+  const step = steps.next();
+  if (step.done) return undefined;
+  const ended = runAsync(steps, step);
+  // It is thrown to whoever waits for it.
+  ended.catch(() => {});
+  return ended;
 }
 
 /**

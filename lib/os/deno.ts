@@ -49,7 +49,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     chown: (open, path, uid, gid) =>
       onDescriptor(file(open), path, (fs, fd) => fs.fchownSync(fd, uid, gid)),
     utime: (open, mtime) => file(open).utimeSync(new Date(), new Date(mtime)),
-    fsync: (open) => file(open).syncSync(),
+    fsync: (open, _path, meanwhile) => meanwhile ? undefined : file(open).syncSync(),
     close: (open) => file(open).close(),
     rename: (from, to) => Deno.renameSync(from, to),
     link: (from, to) => Deno.linkSync(from, to),

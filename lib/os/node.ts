@@ -48,7 +48,7 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     chmod: (file, _path, mode) => windows ? undefined : fs.fchmodSync(fd(file), mode),
     chown: (file, _path, uid, gid) => fs.fchownSync(fd(file), uid, gid),
     utime: (file, mtime) => fs.futimesSync(fd(file), Date.now() / 1000, mtime / 1000),
-    fsync: (file) => fs.fsyncSync(fd(file)),
+    fsync: (file, _path, meanwhile) => meanwhile ? undefined : fs.fsyncSync(fd(file)),
     close: (file) => fs.closeSync(fd(file)),
     rename: (from, to) => fs.renameSync(from, to),
     link: (from, to) => fs.linkSync(from, to),
