@@ -123,16 +123,14 @@ export class FileStage {
     if (this.#comparison !== undefined && (yield* this.#isSame())) return yield* this.keep();
     yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
     if (this.#early !== undefined) yield* this.#early.end();
-    if (durability !== "none") yield* os.fsync(this.#file!, this.#temp!);
+    const isFull = durability === "full" && (yield* os.needsSync(dir));
+    if (isFull || durability === "file") yield* os.fsync(this.#file!, this.#temp!);
     yield* this.#closeFile();
     // Opened before the rename: a directory that can't be opened is no reason to have replaced.
-    if (durability === "full") yield* this.#openDir(dir);
+    if (isFull) yield* this.#openDir(dir);
     signal?.throwIfAborted();
     yield* overwrite ? this.#rename() : this.#link();
-    return this.#result(
-      true,
-      durability === "full" ? yield* this.#syncDir(dir) : durability,
-    );
+    return this.#result(true, isFull ? yield* this.#syncDir(dir) : durability);
   }
 
   /** Leaves the target, which has the same bytes already, as it is, but syncs it. */

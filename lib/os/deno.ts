@@ -8,7 +8,7 @@ import { dirname, isAbsolute, sep } from "node:path";
 import { OsError } from "./errno.ts";
 import { listSync } from "./deno_listing.ts";
 import { INLINE_BYTES, inTurns, isSmall, whileQuick } from "./inline.ts";
-import { atOnceInMemory } from "./memory.ts";
+import { atOnceInMemory, needsSync } from "./memory.ts";
 import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
@@ -50,6 +50,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
       onDescriptor(file(open), path, (fs, fd) => fs.fchownSync(fd, uid, gid)),
     utime: (open, mtime) => file(open).utimeSync(new Date(), new Date(mtime)),
     fsync: (open, _path, meanwhile) => meanwhile ? undefined : file(open).syncSync(),
+    needsSync: (dir) => needsSync(sync, dir),
     close: (open) => file(open).close(),
     rename: (from, to) => Deno.renameSync(from, to),
     link: (from, to) => Deno.linkSync(from, to),

@@ -1,6 +1,6 @@
 /**
- * Which file systems are in memory: a sync has nothing to wait for there, so that it is made at once. To
- * go to the background and back takes ten times as long as all of a small write.
+ * Which file systems are in memory: a sync has nothing to do there. It is left out, or made at once: to go to
+ * the background and back takes ten times as long as all of a small write.
  */
 
 import { dirname } from "node:path";
@@ -8,7 +8,7 @@ import { fileSystemOf } from "../file_systems.ts";
 import { inTurns } from "./inline.ts";
 import type { Handle, SyncCalls } from "./port.ts";
 
-/** So many syncs in a directory go by before it is asked, for which Deno loads `node:fs`: 20 ms. */
+/** So many times it is wanted to know before it is asked, for which Deno loads `node:fs`: 20 ms. */
 const WORTH_ASKING = 8;
 
 /** A sync in memory takes a microsecond; one that takes longer, in ms, is none. */
@@ -34,9 +34,16 @@ export function atOnceInMemory(
   return (open, path) => isInMemory(now, path) ? atOnce(open, path) : later(open, path);
 }
 
+/** The port's `needsSync`. What is known of a directory is asked again: a sync must not be missing elsewhere. */
+export function needsSync(now: SyncCalls, dir: string): boolean {
+  if (!isInMemory(now, dir, dir)) return true;
+  if (isMemory(now, dir)) return false;
+  known.delete(dir);
+  return true;
+}
+
 /** Whether what is at a path is in memory, as far as that is known. */
-function isInMemory(now: SyncCalls, path: string): boolean {
-  const dir = dirname(path);
+function isInMemory(now: SyncCalls, path: string, dir = dirname(path)): boolean {
   let answer = known.get(dir) ?? 0;
   if (typeof answer === "number") {
     answer = answer + 1 < WORTH_ASKING ? answer + 1 : isMemory(now, path);

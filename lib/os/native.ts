@@ -151,10 +151,11 @@ function calls({ find, findLater, errno }: Library): Native {
 
 function linuxFsType(find: Finder): Native["fsType"] {
   const statfs = find("statfs", ["buffer", "buffer"]);
+  // `f_type` comes first, in 8 bytes; all of it takes 120 (asm-generic/statfs.h, 64 bits).
+  const answer = new BigUint64Array(32);
+  const buffer = new Uint8Array(answer.buffer);
   return statfs && ((path) => {
-    // `f_type` comes first, in 8 bytes; all of it takes 120 (asm-generic/statfs.h, 64 bits).
-    const answer = new BigUint64Array(32);
-    if (statfs(text(path), new Uint8Array(answer.buffer)) !== 0) return undefined;
+    if (statfs(text(path), buffer) !== 0) return undefined;
     return Number(answer[0]! & 0xffffffffn);
   });
 }
@@ -203,8 +204,10 @@ function darwinExchange(find: Finder): Native["exchange"] {
   return rename && ((one, other) => rename(text(one), text(other), EXCHANGE) === 0);
 }
 
+const encoder = new TextEncoder();
+
 function text(path: string): Uint8Array {
-  return new TextEncoder().encode(path + "\0");
+  return encoder.encode(path + "\0");
 }
 
 function platform(): { os: string; arch: string } {

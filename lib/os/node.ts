@@ -5,7 +5,7 @@
 
 import type * as Fs from "node:fs";
 import { INLINE_BYTES, inTurns, isSmall, whileQuick } from "./inline.ts";
-import { atOnceInMemory } from "./memory.ts";
+import { atOnceInMemory, needsSync } from "./memory.ts";
 import { native, startWriteback, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
@@ -49,6 +49,7 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     chown: (file, _path, uid, gid) => fs.fchownSync(fd(file), uid, gid),
     utime: (file, mtime) => fs.futimesSync(fd(file), Date.now() / 1000, mtime / 1000),
     fsync: (file, _path, meanwhile) => meanwhile ? undefined : fs.fsyncSync(fd(file)),
+    needsSync: (dir) => needsSync(sync, dir),
     close: (file) => fs.closeSync(fd(file)),
     rename: (from, to) => fs.renameSync(from, to),
     link: (from, to) => fs.linkSync(from, to),

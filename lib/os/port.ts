@@ -82,6 +82,8 @@ export interface Calls {
    * if more is written `meanwhile`, where calls answer at once.
    */
   fsync(file: Handle, path: string, meanwhile?: boolean): Answer<void>;
+  /** Whether syncing what is in a directory does anything; true where that is not known. */
+  needsSync(dir: string): Answer<boolean>;
   close(file: Handle): Answer<void>;
   /**
    * Gives a file or directory another name. `bytes`: how many may have to be written, or be freed of what
