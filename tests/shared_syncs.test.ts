@@ -2,7 +2,7 @@
 
 import { test } from "node:test";
 import { inTurns, whileQuick } from "../lib/os/inline.ts";
-import { atOnceInMemory } from "../lib/os/memory.ts";
+import { atOnceInMemory, needsSync } from "../lib/os/memory.ts";
 import type { Handle, Stat, SyncCalls } from "../lib/os/port.ts";
 import { shared } from "../lib/os/shared_syncs.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
@@ -232,6 +232,18 @@ test("where a disk is mounted over memory, syncs go to the background again", ()
     await once();
     assertEquals([atOnce, begun.length], [2, before + 1]);
   }));
+
+test("a directory needs no sync as long as it is known to be in memory", () => {
+  let type: number | undefined = TMPFS;
+  const now: SyncCalls = { ...calls(TMPFS), fsType: () => type };
+  const ask = (): boolean => needsSync(now, "d/memory");
+  const answers = Array.from({ length: 10 }, ask);
+  assertEquals([answers[0], answers.at(-1)], [true, false]);
+  // A disk is mounted there, or it may not be known any more.
+  for (type of [EXT4, undefined]) {
+    assertEquals(Array.from({ length: 10 }, ask), Array(10).fill(true));
+  }
+});
 
 test("many short calls that are made at once let the event loop go round", () =>
   withClock(async ({ pass }) => {

@@ -1,4 +1,4 @@
-/** Syncs of a file that is still written: when one is begun, and what stands when one fails. */
+/** Which syncs a write makes: none in memory, early ones of a file that is still written; and what stands when they fail. */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { systemCalls } from "../lib/os/mod.ts";
 import type { Handle, Os } from "../lib/os/port.ts";
 import { runAsync, settle } from "../lib/steps.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
-import { drivers } from "./helpers/ports.ts";
+import { drivers, watched } from "./helpers/ports.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 const MIB = 1024 * 1024;
@@ -165,5 +165,26 @@ test(
       runAsync(writeFile(os, join(dir, "file"), source, fileSettings(undefined)))
     );
     assertEquals([order, readdirSync(dir)], [["synced", "closed"], []]);
+  }),
+);
+
+test(
+  "a durable write in memory syncs nothing, and says what was asked for",
+  inTemp(async (dir) => {
+    for (const { form, os, run } of drivers) {
+      for (const isInMemory of [false, true]) {
+        const names: string[] = [];
+        const port = {
+          ...watched(os(), ({ name }) => names.push(name)),
+          needsSync: () => settle(!isInMemory),
+        };
+        const path = join(dir, `${form}${isInMemory}`);
+        const source = asyncSource("new");
+        const { durability } = await run(writeFile(port, path, source, fileSettings(undefined)));
+        const syncs = names.filter((name) => name === "fsync" || name === "openDir");
+        const expected = isInMemory ? [] : ["fsync", "openDir", "fsync"];
+        assertEquals([form, durability, syncs], [form, "full", expected]);
+      }
+    }
   }),
 );
