@@ -4,7 +4,7 @@ import { watched } from "../../lib/cli/watched.ts";
 import { OsError } from "../../lib/os/errno.ts";
 import { systemCalls } from "../../lib/os/mod.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { runAsync, runSync, type Steps } from "../../lib/steps.ts";
+import { runAsync, runSync, settle, type Steps } from "../../lib/steps.ts";
 
 export { type Call, killAfter, watched } from "../../lib/cli/watched.ts";
 
@@ -25,10 +25,11 @@ export function shortWrites(os: Os, most: number): Os {
   return { ...os, write: (file, bytes) => os.write(file, bytes.subarray(0, most)) };
 }
 
-/** The names of the calls that an operation makes, in order. */
+/** The names of the calls that an operation makes, in order, as on a disk. */
 export function trace(operation: (os: Os) => Steps<unknown>): string[] {
   const names: string[] = [];
-  const os = watched(systemCalls().sync, ({ name }) => names.push(name));
+  const disk: Os = { ...systemCalls().sync, needsSync: () => settle(true) };
+  const os = watched(disk, ({ name }) => names.push(name));
   runSync(operation(os));
   return names;
 }
