@@ -7,7 +7,7 @@
 import { describe, Refusal } from "./errors.ts";
 import { fileSystemOf } from "./file_systems.ts";
 import { OsError } from "./os/errno.ts";
-import { missingFlags, systemCalls, whyNoFfi, whyNoFsType } from "./os/mod.ts";
+import { missingFlags, systemCalls, whyNoFfi, whyNoFsType, whyNoLocks } from "./os/mod.ts";
 import { type Os, sameFile } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
 import { isRemote as mayBeRemote } from "./remote.ts";
@@ -272,7 +272,7 @@ function* trySyncFs(os: Os, scratch: string): Steps<Found> {
 }
 
 function* tryLocks(os: Os, scratch: string): Steps<Found> {
-  if (!(yield* os.canLock())) return no(whyNoFfi());
+  if (!(yield* os.canLock())) return no(whyNoLocks());
   const path = inside(scratch, "lock");
   const first = yield* os.openLock(path);
   try {

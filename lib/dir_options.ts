@@ -294,7 +294,7 @@ const DIR_CHECKS: Record<keyof DirOptions, Check> = {
 };
 
 function count(name: string, value: unknown): void {
-  if (Number.isSafeInteger(value) && value as number >= 0) return;
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
   throw new RangeError(`option "${name}" must be a number from 0 on, not ${shown(value)}`);
 }
 

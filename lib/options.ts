@@ -239,8 +239,8 @@ export function indentation(name: string, value: unknown): void {
 }
 
 function isCount(value: unknown, most: number): boolean {
-  return Number.isInteger(value) && value as number >= 0 &&
-    value as number <= most;
+  return Number.isInteger(value) && (value as number) >= 0 &&
+    (value as number) <= most;
 }
 
 function quoted(words: string[]): string {

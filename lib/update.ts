@@ -16,7 +16,7 @@ import { describe, Refusal, SourceError } from "./errors.ts";
 import type { WriteResult } from "./file_stage.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { caught, OsError } from "./os/errno.ts";
-import { systemCalls } from "./os/mod.ts";
+import { systemCalls, whyNoLocks } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
 import { readAll } from "./read_all.ts";
@@ -241,8 +241,8 @@ function* lockTarget(
   const find = (): Steps<Target> => locate(os, given, settings.followSymlink);
   if (settings.lock && !(yield* os.canLock())) {
     const why =
-      "this runtime has no kernel locks (node:ffi), without which updates get lost; use " +
-      "Deno, Bun or a newer Node, or take that risk (lock: false)";
+      `this runtime has no kernel locks (${whyNoLocks()}), without which updates get lost; use ` +
+      "another runtime, or take that risk (lock: false)";
     throw new Refusal("ERR_UNSUPPORTED", given, why);
   }
   for (;;) {

@@ -91,12 +91,28 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
         }
       }
     },
-    canLock: () => true,
+    // From 2.7 on.
+    canLock: () => "tryLockSync" in Deno.FsFile.prototype,
     tryLock: (open, shared) => file(open).tryLockSync(!shared),
     canExchange: () => native().exchange !== undefined,
     exchange: (one, other) => native().exchange?.(one, other) ?? false,
     ...syncFileSystem(),
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
+  };
+
+  const fsync = atOnceInMemory(sync, shared(sync, (open) => file(open).sync()));
+  /**
+   * By a descriptor of its own: a file whose descriptor can't be copied (`ulimit -n`) is busy for writers while it
+   * is synced (`with_inner_blocking_task`, ext/io/lib.rs). Where there is none to be had, it is synced at the end only.
+   */
+  const syncMeanwhile = async (path: string): Promise<void> => {
+    const own = await Deno.open(path).catch(() => undefined);
+    if (own === undefined) return;
+    try {
+      await fsync(handle(own), path);
+    } finally {
+      own.close();
+    }
   };
 
   const async: Calls = {
@@ -110,7 +126,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
       bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),
-    fsync: atOnceInMemory(sync, shared(sync, (open) => file(open).sync())),
+    fsync: (open, path, meanwhile) => meanwhile ? syncMeanwhile(path) : fsync(open, path),
     rename: whileQuick<[string, string, number?], void>(
       sync.rename,
       (from, to) => Deno.rename(from, to),

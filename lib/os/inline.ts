@@ -22,6 +22,10 @@ const TURN = 0.5;
 /** After a call that took longer than a turn, and from a sync of somebody else's on, so many are made in the background. */
 const DISTRUSTED = 64;
 
+/** Deno before 2.4 has it in `node:timers` only. */
+const afterTurn: (then: () => void) => unknown = globalThis.setImmediate ??
+  ((then: () => void) => setTimeout(then, 0));
+
 let distrusted = 0;
 let turnBegan: number | undefined;
 const waiting: (() => void)[] = [];
@@ -67,7 +71,7 @@ function isInTurn(): boolean {
   const now = performance.now();
   if (turnBegan === undefined) {
     turnBegan = now;
-    setImmediate(endTurn);
+    afterTurn(endTurn);
   }
   return now - turnBegan < TURN;
 }

@@ -46,6 +46,11 @@ export function whyNoFfi(): string {
     : `not permitted; run again with ${flag}`;
 }
 
+/** Why there is no lock of the kernel's. */
+export function whyNoLocks(): string {
+  return isDeno() ? "this Deno has none, which it has from 2.7 on" : whyNoFfi();
+}
+
 /** Where the C library is, as a grant for it must name it; nothing is opened. */
 export function libraryPath(): string {
   const paths = libraryPaths();
