@@ -9,11 +9,10 @@ import { EarlySyncs } from "../lib/early_syncs.ts";
 import type { UntornError } from "../lib/errors.ts";
 import { type FileOptions, fileSettings } from "../lib/options.ts";
 import { OsError } from "../lib/os/errno.ts";
-import { systemCalls } from "../lib/os/mod.ts";
 import type { Handle, Os } from "../lib/os/port.ts";
 import { runAsync, settle } from "../lib/steps.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
-import { drivers, watched } from "./helpers/ports.ts";
+import { asyncForm, drivers, watched } from "./helpers/ports.ts";
 import { inTemp } from "./helpers/temp.ts";
 
 const MIB = 1024 * 1024;
@@ -77,7 +76,12 @@ test("what an early sync failed with is thrown to who goes on or ends, and to no
   await runAsync(early.abandon());
 });
 
-/** Writes 20 MiB in pieces, with this instead of early syncs; returns which files were synced when. */
+/** 20 MiB. */
+function* pieces(): Generator<Uint8Array> {
+  for (let i = 0; i < 20; i++) yield* [new Uint8Array(MIB)];
+}
+
+/** Writes them, with this instead of early syncs; returns which files were synced when. */
 async function write(
   path: string,
   driver: (typeof drivers)[number],
@@ -97,10 +101,6 @@ async function write(
       calls.push("close");
       yield* real.close(file);
     },
-  };
-  const piece = new Uint8Array(MIB).fill(1);
-  const pieces = function* (): Generator<Uint8Array> {
-    for (let i = 0; i < 20; i++) yield* [piece];
   };
   const settings = fileSettings({ durability: "file", ...options });
   try {
@@ -129,7 +129,7 @@ test(
   inTemp(async (dir) => {
     const path = join(dir, "file");
     writeFileSync(path, "old");
-    const calls = await write(path, drivers[1]!, async (temp) => {
+    const calls = await write(path, asyncForm, async (temp) => {
       await Promise.resolve();
       throw new OsError("EIO", "fsync", temp);
     });
@@ -142,7 +142,7 @@ test(
   "a file that is given up is closed when its early sync has ended",
   inTemp(async (dir) => {
     const order: string[] = [];
-    const real = systemCalls().async;
+    const real = asyncForm.os();
     const os: Os = {
       ...real,
       fsync: () =>
@@ -156,11 +156,11 @@ test(
         yield* real.close(file);
       },
     };
-    const pieces = function* (): Generator<Uint8Array> {
-      for (let i = 0; i < 20; i++) yield* [new Uint8Array(MIB)];
+    const broken = function* (): Generator<Uint8Array> {
+      yield* pieces();
       throw new Error("no more");
     };
-    const source = asyncSource(pieces());
+    const source = asyncSource(broken());
     await assertRejects(() =>
       runAsync(writeFile(os, join(dir, "file"), source, fileSettings(undefined)))
     );
