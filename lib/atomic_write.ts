@@ -22,7 +22,7 @@ import {
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
-import { runAsync, runSync, type Steps } from "./steps.ts";
+import { runSync, start, type Steps } from "./steps.ts";
 
 /**
  * Replaces or creates one file. A reader finds the whole old version or the whole new one, and so does
@@ -65,9 +65,7 @@ export async function atomicWrite(
   const target = toPath(path);
   const settings = fileSettings(options);
   const source = asyncSource(content);
-  return await runAsync(
-    writeFile(systemCalls().async, target, source, settings),
-  );
+  return await start(writeFile(systemCalls().async, target, source, settings));
 }
 
 /**
@@ -155,7 +153,7 @@ export function* writeFile(
   try {
     try {
       yield* stage.find(source.size);
-      if (source.whole !== undefined && (yield* stage.holds(source.whole))) {
+      if (settings.ifChanged && source.whole !== undefined && (yield* stage.holds(source.whole))) {
         return yield* stage.keep();
       }
       yield* stage.create();

@@ -64,7 +64,8 @@ export class BlockWriter {
 
   /** Takes all of a source, and writes it; one that is not read to its end is cancelled. */
   writeAll(source: Source): Steps<void> {
-    return source.whole === undefined ? this.#addAll(source) : this.#write(source.whole);
+    if (source.whole === undefined) return this.#addAll(source);
+    return this.#isWatched() ? this.#write(source.whole) : this.#sink.write(source.whole);
   }
 
   *#addAll(source: Source & { whole: undefined }): Steps<void> {
@@ -96,17 +97,21 @@ export class BlockWriter {
   }
 
   *#write(bytes: Uint8Array): Steps<void> {
-    const { signal, onProgress } = this.#settings;
-    const isWhole = bytes.length <= WATCHED || signal === undefined && onProgress === undefined;
+    const isWhole = bytes.length <= WATCHED || !this.#isWatched();
     const block = isWhole ? bytes.length : WATCHED;
     for (let at = 0; at < bytes.length; at += block) {
-      signal?.throwIfAborted();
+      this.#settings.signal?.throwIfAborted();
       const part = isWhole ? bytes : bytes.subarray(at, at + block);
       yield* this.#sink.write(part);
       this.#written += part.length;
       this.#report();
     }
     if (this.#written === 0) this.#report();
+  }
+
+  #isWatched(): boolean {
+    const { signal, onProgress } = this.#settings;
+    return signal !== undefined || onProgress !== undefined;
   }
 
   #report(): void {

@@ -31,6 +31,7 @@ const ASYNC_KINDS = `${KINDS}, a Blob, a ReadableStream or an async iterable`;
 
 /** Content of an asynchronous function as a source. */
 export function asyncSource(content: Content): Source {
+  if (isChunk(content)) return inMemory(content);
   if (content instanceof Blob) return inChunks(readChunks(content.stream()), content.size);
   if (content instanceof ReadableStream) return inChunks(readChunks(content));
   if (typeof content === "object" && content !== null && Symbol.asyncIterator in content) {
@@ -45,15 +46,17 @@ export function syncSource(content: SyncContent): Source {
 }
 
 function source(content: SyncContent, kinds: string): Source {
-  if (isChunk(content)) {
-    const whole = toBytes(content);
-    return { whole, size: whole.length };
-  }
+  if (isChunk(content)) return inMemory(content);
   if (typeof content === "object" && content !== null && Symbol.iterator in content) {
     return inChunks(content[Symbol.iterator]());
   }
   const found = (content as unknown) instanceof Promise ? "a promise: await it" : nameOf(content);
   throw new TypeError(`the content must be ${kinds}, not ${found}`);
+}
+
+function inMemory(content: Chunk): Source {
+  const whole = toBytes(content);
+  return { whole, size: whole.length };
 }
 
 function inChunks(chunks: Chunks, size?: number): Source {
@@ -87,13 +90,11 @@ function toBytes(chunk: Chunk): Uint8Array {
     return new TextEncoder().encode(chunk);
   }
   if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  const bytes = new Uint8Array(
-    chunk.buffer,
-    chunk.byteOffset,
-    chunk.byteLength,
-  );
   // The runtimes refuse to write memory that another thread may be changing.
-  return chunk.buffer instanceof ArrayBuffer ? bytes : bytes.slice();
+  const isShared = !(chunk.buffer instanceof ArrayBuffer);
+  if (chunk instanceof Uint8Array && !isShared) return chunk;
+  const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return isShared ? bytes.slice() : bytes;
 }
 
 /** Chunks become bytes one by one; a character that two strings share is put together. */

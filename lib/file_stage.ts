@@ -19,7 +19,7 @@ import { caught, OsError } from "./os/errno.ts";
 import type { Handle, Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
-import { findTarget, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
+import { fileTarget, locate, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
 
 /** What a write has done. */
 export interface WriteResult {
@@ -63,10 +63,10 @@ export class FileStage {
 
   /** Looks at the target; with `ifChanged`, what is written is compared with it from here on. */
   *find(size?: number): Steps<void> {
-    const { ifChanged, mode, signal } = this.#settings;
+    const { followSymlink, ifChanged, mode, signal } = this.#settings;
     signal?.throwIfAborted();
-    this.#target = yield* findTarget(this.#os, this.#given, this.#settings);
-    const { path, stat } = this.#target;
+    const found = yield* locate(this.#os, this.#given, followSymlink);
+    const { path, stat } = this.#target = fileTarget(found, this.#settings);
     if (!ifChanged || stat === undefined || (size ?? stat.size) !== stat.size) {
       return;
     }
@@ -118,18 +118,24 @@ export class FileStage {
   /** Makes what was written the new version. */
   *commit(): Steps<WriteResult> {
     const { durability, overwrite, signal } = this.#settings;
-    const { dir, stat } = this.#target!;
+    const { path, dir, stat } = this.#target!;
     const os = this.#os;
     if (this.#comparison !== undefined && (yield* this.#isSame())) return yield* this.keep();
     yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
     if (this.#early !== undefined) yield* this.#early.end();
     const isFull = durability === "full" && (yield* os.needsSync(dir));
     if (isFull || durability === "file") yield* os.fsync(this.#file!, this.#temp!);
-    yield* this.#closeFile();
+    yield* os.close(this.#takeFile());
     // Opened before the rename: a directory that can't be opened is no reason to have replaced.
     if (isFull) yield* this.#openDir(dir);
     signal?.throwIfAborted();
-    yield* overwrite ? this.#rename() : this.#link();
+    this.#outcome = "unknown";
+    if (overwrite) yield* os.rename(this.#temp!, path, Math.max(stat?.size ?? 0, this.#bytes));
+    else yield* this.#link(path);
+    this.#outcome = "replaced";
+    this.#dirs.made = [];
+    if (overwrite) this.#temp = undefined;
+    else yield* this.#unlink();
     return this.#result(true, isFull ? yield* this.#syncDir(dir) : durability);
   }
 
@@ -200,18 +206,8 @@ export class FileStage {
     return this.#comparison !== undefined && (yield* this.#comparison.isWhole());
   }
 
-  *#rename(): Steps<void> {
-    const { path, stat } = this.#target!;
-    this.#outcome = "unknown";
-    yield* this.#os.rename(this.#temp!, path, Math.max(stat?.size ?? 0, this.#bytes));
-    this.#replaced();
-    this.#temp = undefined;
-  }
-
   /** A link, unlike a rename, fails if the path exists: link(2), EEXIST. */
-  *#link(): Steps<void> {
-    const { path } = this.#target!;
-    this.#outcome = "unknown";
+  *#link(path: string): Steps<void> {
     const error = yield* caught(this.#os.link(this.#temp!, path));
     // Over NFS a link may have been made though the call failed: open(2), on O_EXCL.
     if (
@@ -224,13 +220,6 @@ export class FileStage {
         `file and never replace one; use another directory, or allow it to be replaced (overwrite)`;
       throw new Refusal("ERR_UNSUPPORTED", path, why);
     }
-    this.#replaced();
-    yield* this.#unlink();
-  }
-
-  #replaced(): void {
-    this.#outcome = "replaced";
-    this.#dirs.made = [];
   }
 
   /** Opens the directory to sync it later, after having synced the new ones above it. */
@@ -258,11 +247,15 @@ export class FileStage {
 
   // A handle is forgotten before it is closed: closed twice, it could be another's by then.
 
-  *#closeFile(): Steps<void> {
-    const file = this.#file;
+  #takeFile(): Handle {
+    const file = this.#file!;
     this.#file = undefined;
+    return file;
+  }
+
+  *#closeFile(): Steps<void> {
     if (this.#early !== undefined) yield* this.#early.abandon();
-    if (file !== undefined) yield* this.#os.close(file);
+    if (this.#file !== undefined) yield* this.#os.close(this.#takeFile());
   }
 
   *#closeDir(): Steps<void> {

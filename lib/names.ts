@@ -98,21 +98,18 @@ export function isShortened(sibling: Sibling, target: string): boolean {
   return bytes > siblingBytes(sibling) - 4 && /~[0-9a-f]{16}$/.test(target);
 }
 
-/** Random bytes, asked for a few hundred tokens at a time: to ask takes longer than to create a file. */
-const random = new Uint8Array(6 * 256);
-let used = random.length;
+/** Digits of a few hundred tokens at a time: to ask for random bytes takes longer than to create a file. */
+let digits = "";
+let used = 0;
 
 /** Twelve hexadecimal digits that no other process has. */
 export function newToken(): string {
-  if (used === random.length) {
-    crypto.getRandomValues(random);
+  if (used === digits.length) {
+    const bytes = crypto.getRandomValues(new Uint8Array(6 * 256));
+    digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     used = 0;
   }
-  let token = "";
-  for (const end = used + 6; used < end; used++) {
-    token += random[used]!.toString(16).padStart(2, "0");
-  }
-  return token;
+  return digits.slice(used, used += 12);
 }
 
 /** A name of at most `limit` bytes: itself, or its start and a hash of the whole. */

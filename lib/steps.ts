@@ -28,7 +28,7 @@ export function lift<Args extends unknown[], T>(
   call: (...args: Args) => T | Promise<T>,
   onError: OnError = rethrow,
 ): (...args: Args) => Steps<T> {
-  const step = (...[a, b, c, d]: Parameters<Call<T>>): Steps<T> =>
+  const step = (a?: unknown, b?: unknown, c?: unknown, d?: unknown): Steps<T> =>
     new Step(call as unknown as Call<T>, onError, a, b, c, d);
   return step as unknown as (...args: Args) => Steps<T>;
 }
@@ -129,14 +129,18 @@ export async function runAsync<T>(
   return step.value;
 }
 
-/** Starts steps, to run on beside what comes next; nothing if they are done, since their calls answered at once. */
-export function begin<T>(steps: Steps<T>): Promise<T> | undefined {
+/** Runs an operation as far as its calls answer at once: its result, or else that of the rest. */
+export function start<T>(steps: Steps<T>): T | Promise<T> {
   const step = steps.next();
-  if (step.done) return undefined;
-  const ended = runAsync(steps, step);
+  return step.done ? step.value : runAsync(steps, step);
+}
+
+/** Starts steps, to run on beside what comes next; nothing if they are done, since their calls answered at once. */
+export function begin(steps: Steps<void>): Promise<void> | undefined {
+  const ended = start(steps);
   // It is thrown to whoever waits for it.
-  ended.catch(() => {});
-  return ended;
+  ended?.catch(() => {});
+  return ended ?? undefined;
 }
 
 /**

@@ -27,9 +27,8 @@ export interface Target {
 /** As many as Linux follows: MAXSYMLINKS, include/linux/namei.h. */
 const MOST_LINKS = 40;
 
-/** Looks at the target of a write, without changing anything. */
-export function* findTarget(os: Os, given: string, settings: FileSettings): Steps<Target> {
-  const found = yield* locate(os, given, settings.followSymlink);
+/** What was found, as the target of a write; refused if a file must not go there. */
+export function fileTarget(found: Target, settings: FileSettings): Target {
   const { path, name, stat } = found;
   if (name === "" || stat?.kind === "directory") {
     throw new Refusal("EISDIR", path, "it is a directory (EISDIR)");
@@ -39,7 +38,7 @@ export function* findTarget(os: Os, given: string, settings: FileSettings): Step
     const why = "it is a device, pipe or socket, which a file must not replace";
     throw new Refusal("ERR_UNSUPPORTED", path, why);
   }
-  return { ...found, stat: stat?.kind === "file" ? stat : undefined };
+  return stat?.kind === "symlink" ? { ...found, stat: undefined } : found;
 }
 
 /** Finds what is at a path, or where the links there lead, and refuses these unless they are permitted. */
@@ -53,7 +52,12 @@ export function* locate(
   const via: string[] = [];
   for (let links = 0;; links++) {
     const { dir, name } = split(path);
-    const stat = yield* look(os, path);
+    let stat: Stat | undefined;
+    try {
+      stat = yield* os.lstat(path);
+    } catch (error) {
+      refuseUnlessMissing(error);
+    }
     if (stat?.kind !== "symlink" || !followSymlink) {
       if (links > 0) refuseUnpermitted(given, path, kinds, kinds);
       return { path, dir, name, stat, via };
@@ -75,9 +79,13 @@ export function* look(os: Os, path: string): Steps<Stat | undefined> {
   try {
     return yield* os.lstat(path);
   } catch (error) {
-    if (error instanceof OsError && error.code === "ENOENT") return undefined;
-    throw error;
+    refuseUnlessMissing(error);
+    return undefined;
   }
+}
+
+function refuseUnlessMissing(error: unknown): void {
+  if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
 }
 
 /** Where a link's letters lead. What `..` means after another link, only the system can tell. */

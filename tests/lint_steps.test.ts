@@ -30,7 +30,7 @@ function expectFound(file: string, cases: Case[], wrap = (code: string): string 
 function sample(statements: string): string {
   return `import { type Comparison, trySync } from "./comparison.ts";
 import { FileStage } from "./file_stage.ts";
-import { findTarget as find } from "./target.ts";
+import { locate as find } from "./target.ts";
 
 export class Sample {
   readonly #os: Os;

@@ -19,14 +19,21 @@ export const WHOLE_BYTES: number = 64 * 1024;
 /** Calls that are made at once hold the event loop no longer than this, in ms. */
 const TURN = 0.5;
 
-/** After a call that took longer than a turn, and from a sync of somebody else's on, so many are made in the background. */
-const DISTRUSTED = 64;
+/**
+ * After a call that took longer than a turn, so many are made in the background, and after each such call twice as
+ * many as after the one before. A quick one takes one off: a disk hesitates now and then, a server always.
+ */
+const DISTRUSTED = 4;
+
+/** No more than these. From a sync of somebody else's on, it is these at once. */
+const MOST_DISTRUSTED = 64;
 
 /** Deno before 2.4 has it in `node:timers` only. */
 const afterTurn: (then: () => void) => unknown = globalThis.setImmediate ??
   ((then: () => void) => setTimeout(then, 0));
 
 let distrusted = 0;
+let afterNext = DISTRUSTED;
 let turnBegan: number | undefined;
 const waiting: (() => void)[] = [];
 
@@ -37,7 +44,8 @@ const waiting: (() => void)[] = [];
 export function inTurns<Args extends unknown[], T>(
   call: (...args: Args) => T,
 ): (...args: Args) => T | Promise<T> {
-  return (...args) => isInTurn() ? call(...args) : inLaterTurn(() => call(...args));
+  return (...args) =>
+    isInTurn(performance.now()) ? call(...args) : inLaterTurn(() => call(...args));
 }
 
 /**
@@ -50,25 +58,44 @@ export function whileQuick<Args extends unknown[], T>(
   later: (...args: Args) => Promise<T>,
   isShort: (...args: Args) => boolean = () => true,
 ): (...args: Args) => T | Promise<T> {
-  const timed = inTurns((...args: Args) => {
-    const start = performance.now();
+  const calls = { now, later, isShort } as unknown as ShortCalls<T>;
+  const timed = (start: number, a: unknown, b: unknown, c: unknown): T => {
     try {
-      return now(...args);
+      return calls.now(a, b, c);
     } finally {
-      if (performance.now() - start > TURN) distrusted = DISTRUSTED;
+      note(performance.now() - start);
     }
-  });
-  return (...args) => {
-    if (!isShort(...args)) return later(...args);
-    if (isSyncing()) distrusted = DISTRUSTED;
-    if (distrusted === 0) return timed(...args);
-    distrusted--;
-    return later(...args);
   };
+  const call = (a?: unknown, b?: unknown, c?: unknown): T | Promise<T> => {
+    if (!calls.isShort(a, b, c)) return calls.later(a, b, c);
+    if (isSyncing()) distrusted = MOST_DISTRUSTED;
+    if (distrusted > 0) {
+      distrusted--;
+      return calls.later(a, b, c);
+    }
+    const start = performance.now();
+    if (isInTurn(start)) return timed(start, a, b, c);
+    return inLaterTurn(() => timed(performance.now(), a, b, c));
+  };
+  return call as unknown as (...args: Args) => T | Promise<T>;
 }
 
-function isInTurn(): boolean {
-  const now = performance.now();
+/** With as many arguments as any short call takes: lists of them would be made for each. */
+interface ShortCalls<T> {
+  now(a: unknown, b: unknown, c: unknown): T;
+  later(a: unknown, b: unknown, c: unknown): Promise<T>;
+  isShort(a: unknown, b: unknown, c: unknown): boolean;
+}
+
+/** How long a call took that was made at once. */
+function note(ms: number): void {
+  if (ms > TURN) {
+    distrusted = afterNext;
+    afterNext = Math.min(2 * afterNext, MOST_DISTRUSTED);
+  } else if (afterNext > DISTRUSTED) afterNext--;
+}
+
+function isInTurn(now: number): boolean {
   if (turnBegan === undefined) {
     turnBegan = now;
     afterTurn(endTurn);
@@ -77,8 +104,10 @@ function isInTurn(): boolean {
 }
 
 async function inLaterTurn<T>(call: () => T): Promise<T> {
-  do await new Promise<void>((resolve) => waiting.push(resolve)); while (!isInTurn());
-  return call();
+  for (;;) {
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    if (isInTurn(performance.now())) return call();
+  }
 }
 
 function endTurn(): void {
