@@ -121,9 +121,9 @@ export class FileStage {
     const { path, dir, stat } = this.#target!;
     const os = this.#os;
     if (this.#comparison !== undefined && (yield* this.#isSame())) return yield* this.keep();
-    yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
+    const seen = yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
     if (this.#early !== undefined) yield* this.#early.end();
-    const isFull = durability === "full" && (yield* os.needsSync(dir));
+    const isFull = durability === "full" && (yield* os.needsSync(dir, seen?.dev));
     if (isFull || durability === "file") yield* os.fsync(this.#file!, this.#temp!);
     yield* os.close(this.#takeFile());
     // Opened before the rename: a directory that can't be opened is no reason to have replaced.

@@ -35,26 +35,30 @@ export function narrow(mode: number): number {
   return safe === mode ? safe : safe | 0o600;
 }
 
-/** Gives the written file its owner and mode. One look at it often shows that it has them. */
+/**
+ * Gives the written file its owner and mode. One look at it often shows that it has them; returns what was seen,
+ * if it was looked at.
+ */
 export function* applyMetadata(
   os: Os,
   file: Handle,
   path: string,
   settings: MetadataRules,
   old: Stat | undefined,
-): Steps<void> {
+): Steps<Stat | undefined> {
   const wanted = wantedMode(settings, old);
   const owner = settings.keepOwner ? old : undefined;
-  if (wanted === undefined && owner === undefined) return;
+  if (wanted === undefined && owner === undefined) return undefined;
   let now = yield* os.fstat(file);
   if (owner !== undefined && !sameOwner(now, owner)) {
     yield* giveTo(os, file, path, now, owner);
     // A change of owner may have cleared bits of the mode, as it should: chown(2).
     now = yield* os.fstat(file);
   }
-  if (wanted === undefined) return;
+  if (wanted === undefined) return now;
   const mode = settings.mode === undefined ? modeFor(now, old!) : wanted;
   if (mode !== now.mode) yield* os.chmod(file, path, mode);
+  return now;
 }
 
 function wantedMode(

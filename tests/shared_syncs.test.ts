@@ -252,6 +252,23 @@ test("a directory needs no sync as long as it is known to be in memory", () => {
   }
 });
 
+test("whether a directory is in memory is asked once in half a millisecond for one file system", () =>
+  withClock(async ({ pass }) => {
+    let [asked, type] = [0, TMPFS];
+    const now: SyncCalls = { ...calls(TMPFS), fsType: () => (asked++, type) };
+    const ask = (dev: number): boolean => needsSync(now, "d/asked", dev);
+    while (ask(1)) assert(asked <= 1);
+    asked = 0;
+    pass(0.4);
+    assertEquals([ask(1), asked], [false, 0]);
+    pass(0.2);
+    assertEquals([ask(1), ask(1), asked], [false, false, 1]);
+    assertEquals([ask(2), ask(1), asked], [false, false, 3]);
+    // A disk is mounted there: at once for a file that is found on it, and soon for all.
+    type = EXT4;
+    assertEquals([ask(1), ask(2), ask(1)], [false, true, true]);
+  }));
+
 test("many short calls that are made at once let the event loop go round", () =>
   withClock(async ({ pass }) => {
     let [made, rounds] = [0, 0];

@@ -50,7 +50,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
       onDescriptor(file(open), path, (fs, fd) => fs.fchownSync(fd, uid, gid)),
     utime: (open, mtime) => file(open).utimeSync(new Date(), new Date(mtime)),
     fsync: (open, _path, meanwhile) => meanwhile ? undefined : file(open).syncSync(),
-    needsSync: (dir) => needsSync(sync, dir),
+    needsSync: (dir, dev) => needsSync(sync, dir, dev),
     close: (open) => file(open).close(),
     rename: (from, to) => Deno.renameSync(from, to),
     link: (from, to) => Deno.linkSync(from, to),

@@ -17,6 +17,14 @@ const NOT_IN_MEMORY = 1;
 /** So many directories are remembered. */
 const MOST = 1000;
 
+/** In ms: by so much an answer is older than the rename that follows it in any case. */
+const FRESH = 0.5;
+
+const NEVER = { dev: undefined, at: 0 };
+
+/** What was found to be in memory last, and when. */
+let asked: { dev: number | undefined; at: number } = NEVER;
+
 /** By directory: whether it is in memory, or how many syncs there were before asking. */
 const known = new Map<string, boolean | number>();
 
@@ -34,10 +42,16 @@ export function atOnceInMemory(
   return (open, path) => isInMemory(now, path) ? atOnce(open, path) : later(open, path);
 }
 
-/** The port's `needsSync`. What is known of a directory is asked again: a sync must not be missing elsewhere. */
-export function needsSync(now: SyncCalls, dir: string): boolean {
+/**
+ * The port's `needsSync`. What is known of a directory is asked again, since a sync must not be missing elsewhere:
+ * each time, or once in half a millisecond for who says which file system (`dev`) its file is on.
+ */
+export function needsSync(now: SyncCalls, dir: string, dev?: number): boolean {
+  if (dev !== undefined && dev === asked.dev && performance.now() - asked.at < FRESH) return false;
   if (!isInMemory(now, dir, dir)) return true;
+  asked = { dev, at: performance.now() };
   if (isMemory(now, dir)) return false;
+  asked = NEVER;
   known.delete(dir);
   return true;
 }

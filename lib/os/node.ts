@@ -49,7 +49,7 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     chown: (file, _path, uid, gid) => fs.fchownSync(fd(file), uid, gid),
     utime: (file, mtime) => fs.futimesSync(fd(file), Date.now() / 1000, mtime / 1000),
     fsync: (file, _path, meanwhile) => meanwhile ? undefined : fs.fsyncSync(fd(file)),
-    needsSync: (dir) => needsSync(sync, dir),
+    needsSync: (dir, dev) => needsSync(sync, dir, dev),
     close: (file) => fs.closeSync(fd(file)),
     rename: (from, to) => fs.renameSync(from, to),
     link: (from, to) => fs.linkSync(from, to),

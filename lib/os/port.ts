@@ -82,8 +82,11 @@ export interface Calls {
    * if more is written `meanwhile`, where calls answer at once.
    */
   fsync(file: Handle, path: string, meanwhile?: boolean): Answer<void>;
-  /** Whether syncing what is in a directory does anything; true where that is not known. */
-  needsSync(dir: string): Answer<boolean>;
+  /**
+   * Whether syncing what is in a directory does anything; true where that is not known. `dev`: which file system
+   * what is to be synced there has just been found on.
+   */
+  needsSync(dir: string, dev?: number): Answer<boolean>;
   close(file: Handle): Answer<void>;
   /**
    * Gives a file or directory another name. `bytes`: how many may have to be written, or be freed of what
