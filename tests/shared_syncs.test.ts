@@ -139,7 +139,7 @@ interface Clock {
 }
 
 /** Runs a test with such a clock, from a turn of the event loop on that nothing has been made in. */
-async function withClock(test: (clock: Clock) => Promise<void>): Promise<void> {
+async function withClock(test: (clock: Clock) => void | Promise<void>): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(resolve));
   const real = performance.now;
   let now = performance.now();
@@ -253,7 +253,7 @@ test("a directory needs no sync as long as it is known to be in memory", () => {
 });
 
 test("whether a directory is in memory is asked once in half a millisecond for one file system", () =>
-  withClock(async ({ pass }) => {
+  withClock(({ pass }) => {
     let [asked, type] = [0, TMPFS];
     const now: SyncCalls = { ...calls(TMPFS), fsType: () => (asked++, type) };
     const ask = (dev: number): boolean => needsSync(now, "d/asked", dev);
