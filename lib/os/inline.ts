@@ -16,15 +16,15 @@ export function isSmall(bytes: number = Infinity): boolean {
 /** Up to so many bytes a new file is made by one call, which an asynchronous binding makes at once. */
 export const WHOLE_BYTES: number = 64 * 1024;
 
-/** Calls that are made at once hold the event loop no longer than this, in ms: to go round takes Deno 20 to 40 µs. */
-const TURN = 1;
+/** Calls that are made at once hold the event loop no longer than this, in ms. */
+const TURN = 0.5;
 
-/** A call that takes longer than this, in ms, has waited for something. */
-const SLOW = 0.5;
+/** After so many ms without such a call, another turn has begun. */
+const WHILE = 5;
 
 /**
- * After a slow call so many are made in the background, and after each such call twice as
- * many as after the one before. A quick one takes one off: a disk hesitates now and then, a server always.
+ * After a call that took longer than a turn, so many are made in the background, and after each such call twice
+ * as many as after the one before. A quick one takes one off: a disk hesitates now and then, a server always.
  */
 const DISTRUSTED = 4;
 
@@ -37,7 +37,8 @@ const afterTurn: (then: () => void) => unknown = globalThis.setImmediate ??
 
 let distrusted = 0;
 let afterNext = DISTRUSTED;
-let turnBegan: number | undefined;
+/** When this turn began, and when the last call in it ended. */
+let [turnBegan, lastEnded] = [0, 0];
 const waiting: (() => void)[] = [];
 
 /**
@@ -47,8 +48,15 @@ const waiting: (() => void)[] = [];
 export function inTurns<Args extends unknown[], T>(
   call: (...args: Args) => T,
 ): (...args: Args) => T | Promise<T> {
+  const noted = (...args: Args): T => {
+    try {
+      return call(...args);
+    } finally {
+      lastEnded = performance.now();
+    }
+  };
   return (...args) =>
-    isInTurn(performance.now()) ? call(...args) : inLaterTurn(() => call(...args));
+    isInTurn(performance.now()) ? noted(...args) : inLaterTurn(() => noted(...args));
 }
 
 /**
@@ -66,7 +74,8 @@ export function whileQuick<Args extends unknown[], T>(
     try {
       return calls.now(a, b, c);
     } finally {
-      note(performance.now() - start);
+      lastEnded = performance.now();
+      note(lastEnded - start);
     }
   };
   const call = (a?: unknown, b?: unknown, c?: unknown): T | Promise<T> => {
@@ -92,28 +101,31 @@ interface ShortCalls<T> {
 
 /** How long a call took that was made at once. */
 function note(ms: number): void {
-  if (ms > SLOW) {
+  if (ms > TURN) {
     distrusted = afterNext;
     afterNext = Math.min(2 * afterNext, MOST_DISTRUSTED);
   } else if (afterNext > DISTRUSTED) afterNext--;
 }
 
+/**
+ * To learn that the loop has gone round takes long (an immediate takes Deno 60 µs where the caches are cold), so
+ * it is taken for having done that where nothing was called for a while; else who comes late waits for it.
+ */
 function isInTurn(now: number): boolean {
-  if (turnBegan === undefined) {
-    turnBegan = now;
-    afterTurn(endTurn);
-  }
+  if (now - lastEnded > WHILE) turnBegan = now;
   return now - turnBegan < TURN;
 }
 
 async function inLaterTurn<T>(call: () => T): Promise<T> {
   for (;;) {
-    await new Promise<void>((resolve) => waiting.push(resolve));
+    await new Promise<void>((resolve) => {
+      if (waiting.push(resolve) === 1) afterTurn(beginTurn);
+    });
     if (isInTurn(performance.now())) return call();
   }
 }
 
-function endTurn(): void {
-  turnBegan = undefined;
+function beginTurn(): void {
+  turnBegan = lastEnded = performance.now();
   for (const resume of waiting.splice(0)) resume();
 }
