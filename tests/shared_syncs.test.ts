@@ -1,10 +1,11 @@
 /** Syncs that are shared, what is made at once in the asynchronous form, and what is not. */
 
 import { test } from "node:test";
-import { inTurns, whileQuick } from "../lib/os/inline.ts";
+import { whileQuick } from "../lib/os/inline.ts";
 import { atOnceInMemory, needsSync } from "../lib/os/memory.ts";
 import type { Handle, Stat, SyncCalls } from "../lib/os/port.ts";
 import { shared } from "../lib/os/shared_syncs.ts";
+import { inTurns } from "../lib/os/turns.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
 
 /** An open file or directory of this number. */
@@ -287,4 +288,22 @@ test("many short calls that are made at once let the event loop go round", () =>
     await all;
     // Two go into a turn of half a millisecond, the first of them before the first round.
     assert(rounds >= 19, `${rounds} rounds for 40 calls`);
+  }));
+
+test("a call comes late when the turn is over, and at once when a sync was waited for meanwhile", () =>
+  withClock(async ({ pass }) => {
+    const { sync, end } = controlled();
+    const fsync = shared(calls(EXT4), sync);
+    const call = inTurns(() => {
+      pass(0.6);
+      return "made";
+    });
+    assertEquals(call(), "made");
+    const late = call();
+    assert(late instanceof Promise);
+    assertEquals(await late, "made");
+    const syncing = fsync(handle(1), "file");
+    await end();
+    await syncing;
+    assertEquals(call(), "made");
   }));

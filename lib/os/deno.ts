@@ -7,11 +7,12 @@
 import { dirname, isAbsolute, sep } from "node:path";
 import { OsError } from "./errno.ts";
 import { listSync } from "./deno_listing.ts";
-import { INLINE_BYTES, inTurns, isSmall, whileQuick } from "./inline.ts";
+import { INLINE_BYTES, isSmall, whileQuick } from "./inline.ts";
 import { atOnceInMemory, needsSync } from "./memory.ts";
 import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
+import { inTurns } from "./turns.ts";
 
 /** The calls of this binding, answered at once and later. */
 export function denoCalls(): { sync: SyncCalls; async: Calls } {

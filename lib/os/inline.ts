@@ -1,6 +1,7 @@
-/** What the asynchronous bindings do at once rather than in the background, and for how long. */
+/** What the asynchronous bindings do at once rather than in the background. */
 
 import { isSyncing } from "./shared_syncs.ts";
+import { inLaterTurn, isInTurn, noteEnd, TURN } from "./turns.ts";
 
 /**
  * How much an asynchronous binding writes at once instead of in the background: copying this much
@@ -16,12 +17,6 @@ export function isSmall(bytes: number = Infinity): boolean {
 /** Up to so many bytes a new file is made by one call, which an asynchronous binding makes at once. */
 export const WHOLE_BYTES: number = 64 * 1024;
 
-/** Calls that are made at once hold the event loop no longer than this, in ms. */
-const TURN = 0.5;
-
-/** After so many ms without such a call, another turn has begun. */
-const WHILE = 5;
-
 /**
  * After a call that took longer than a turn, so many are made in the background, and after each such call twice
  * as many as after the one before. A quick one takes one off: a disk hesitates now and then, a server always.
@@ -31,33 +26,8 @@ const DISTRUSTED = 4;
 /** No more than these. From a sync of somebody else's on, it is these at once. */
 const MOST_DISTRUSTED = 64;
 
-/** Deno before 2.4 has it in `node:timers` only. */
-const afterTurn: (then: () => void) => unknown = globalThis.setImmediate ??
-  ((then: () => void) => setTimeout(then, 0));
-
 let distrusted = 0;
 let afterNext = DISTRUSTED;
-/** When this turn began, and when the last call in it ended. */
-let [turnBegan, lastEnded] = [0, 0];
-const waiting: (() => void)[] = [];
-
-/**
- * A call that is made at once as long as the event loop was not held for long, and otherwise when it
- * has gone round: for many short calls in a row.
- */
-export function inTurns<Args extends unknown[], T>(
-  call: (...args: Args) => T,
-): (...args: Args) => T | Promise<T> {
-  const noted = (...args: Args): T => {
-    try {
-      return call(...args);
-    } finally {
-      lastEnded = performance.now();
-    }
-  };
-  return (...args) =>
-    isInTurn(performance.now()) ? noted(...args) : inLaterTurn(() => noted(...args));
-}
 
 /**
  * A short call that changes a directory: made at once, in turns, while nothing is synced and the file system
@@ -74,8 +44,7 @@ export function whileQuick<Args extends unknown[], T>(
     try {
       return calls.now(a, b, c);
     } finally {
-      lastEnded = performance.now();
-      note(lastEnded - start);
+      note(noteEnd() - start);
     }
   };
   const call = (a?: unknown, b?: unknown, c?: unknown): T | Promise<T> => {
@@ -105,27 +74,4 @@ function note(ms: number): void {
     distrusted = afterNext;
     afterNext = Math.min(2 * afterNext, MOST_DISTRUSTED);
   } else if (afterNext > DISTRUSTED) afterNext--;
-}
-
-/**
- * To learn that the loop has gone round takes long (an immediate takes Deno 60 µs where the caches are cold), so
- * it is taken for having done that where nothing was called for a while; else who comes late waits for it.
- */
-function isInTurn(now: number): boolean {
-  if (now - lastEnded > WHILE) turnBegan = now;
-  return now - turnBegan < TURN;
-}
-
-async function inLaterTurn<T>(call: () => T): Promise<T> {
-  for (;;) {
-    await new Promise<void>((resolve) => {
-      if (waiting.push(resolve) === 1) afterTurn(beginTurn);
-    });
-    if (isInTurn(performance.now())) return call();
-  }
-}
-
-function beginTurn(): void {
-  turnBegan = lastEnded = performance.now();
-  for (const resume of waiting.splice(0)) resume();
 }

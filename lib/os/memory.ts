@@ -5,8 +5,8 @@
 
 import { dirname } from "node:path";
 import { fileSystemOf } from "../file_systems.ts";
-import { inTurns } from "./inline.ts";
 import type { Handle, SyncCalls } from "./port.ts";
+import { inTurns } from "./turns.ts";
 
 /** So many times it is wanted to know before it is asked, for which Deno loads `node:fs`: 20 ms. */
 const WORTH_ASKING = 8;
