@@ -37,16 +37,15 @@ export function asyncSource(content: Content): Source {
   if (typeof content === "object" && content !== null && Symbol.asyncIterator in content) {
     return inChunks(content[Symbol.asyncIterator]());
   }
-  return source(content, ASYNC_KINDS);
+  return iterated(content, ASYNC_KINDS);
 }
 
 /** Content of a synchronous function as a source. */
 export function syncSource(content: SyncContent): Source {
-  return source(content, KINDS);
+  return isChunk(content) ? inMemory(content) : iterated(content, KINDS);
 }
 
-function source(content: SyncContent, kinds: string): Source {
-  if (isChunk(content)) return inMemory(content);
+function iterated(content: Iterable<Chunk>, kinds: string): Source {
   if (typeof content === "object" && content !== null && Symbol.iterator in content) {
     return inChunks(content[Symbol.iterator]());
   }

@@ -105,7 +105,7 @@ function* resolve(os: Os, dir: string, text: string): Steps<string> {
   try {
     return inside(yield* os.realpath(inside(dir, dirname(text))), basename(text));
   } catch (error) {
-    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+    refuseUnlessMissing(error);
     // Its directory is yet to be created.
     return join(yield* os.realpath(dir), text);
   }
