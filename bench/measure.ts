@@ -55,39 +55,41 @@ export interface Race {
   most?: number;
 }
 
-/** Runs a comparison for as long as the budget says, and tells its cells. */
-export async function race(
-  { table, row, contestants, least = 3, most = 1000 }: Race,
-): Promise<void> {
-  const times = new Map(Object.keys(contestants).map((name) => [name, [] as number[]]));
-  const [bound] = times.keys();
-  // In any order: who comes after the same one each time, or after itself, finds what that has left in the caches.
-  const turn = async (isWarm: boolean): Promise<void> => {
-    for (const name of shuffled([...times.keys()])) {
-      const ms = await contestants[name]!();
-      if (isWarm) times.get(name)!.push(ms);
-    }
-  };
-  const [warm, enough] = isQuick ? [1, 1] : [2, least];
-  for (let i = 0; i < warm; i++) await turn(false);
-  const start = performance.now();
-  for (let i = 0; i < most && (i < enough || performance.now() - start < budget); i++) {
-    await turn(true);
-  }
-  for (const [column, own] of times) {
-    if (column === bound) continue;
-    const ratios = own.map((ms, i) => ms / times.get(bound!)![i]!);
+/**
+ * Runs a comparison, each of the others alone with the first for as long as the budget says, and tells its cells.
+ * All together, those that share functions would keep them in the caches for each other.
+ */
+export async function race({ table, row, contestants, ...rounds }: Race): Promise<void> {
+  const [bound, ...others] = Object.entries(contestants);
+  for (const [column, run] of others) {
+    const times = await duel([bound![1], run], rounds);
+    const ratios = times.map(([theirs, own]) => own / theirs);
     const ratio = [0.5, 0.1, 0.9].map((part) => quantile(ratios, part));
-    tell({ table, row, column, ratio: ratio as Cell["ratio"], ms: quantile(own, 0.5) });
+    const ms = quantile(times.map(([, own]) => own), 0.5);
+    tell({ table, row, column, ratio: ratio as Cell["ratio"], ms });
   }
 }
 
-function shuffled<T>(list: T[]): T[] {
-  for (let i = list.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    [list[i], list[j]] = [list[j]!, list[i]!];
-  }
-  return list;
+/** The times of two, round by round. */
+async function duel(
+  pair: [Run, Run],
+  { least = 3, most = 1000 }: Pick<Race, "least" | "most">,
+): Promise<[number, number][]> {
+  const round = async (): Promise<[number, number]> => {
+    const times: [number, number] = [0, 0];
+    // Who would be the first each time would find what the other has left in the caches, and who is the last, its own.
+    const order = Math.random() < 0.5 ? [0, 1] as const : [1, 0] as const;
+    for (const who of order) times[who] = await pair[who]();
+    return times;
+  };
+  const [warm, enough] = isQuick ? [1, 1] : [2, least];
+  for (let i = 0; i < warm; i++) await round();
+  const rounds: [number, number][] = [];
+  const start = performance.now();
+  while (
+    rounds.length < most && (rounds.length < enough || performance.now() - start < budget)
+  ) rounds.push(await round());
+  return rounds;
 }
 
 /** How many ms something takes. */

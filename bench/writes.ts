@@ -10,6 +10,9 @@ import { bound, boundSync } from "./bound.ts";
 import { dir, race, repeat } from "./measure.ts";
 import { peers, type Write } from "./packages.ts";
 
+/** In a turn. */
+const CALLS = 20;
+
 const all = await peers();
 const path = join(dir, "file");
 for (const [size, name] of [[4096, "4 KiB"], [1024 * 1024, "1 MiB"]] as const) {
@@ -17,9 +20,8 @@ for (const [size, name] of [[4096, "4 KiB"], [1024 * 1024, "1 MiB"]] as const) {
   writeFileSync(path, content);
   for (const form of ["sync", "async"] as const) {
     for (const durability of ["none", "file", "full"] as const) {
-      const calls = size === 4096 ? 20 : 3;
       const sync = form === "sync";
-      const each = (write: Write) => repeat(calls, () => write(path, content));
+      const each = (write: Write) => repeat(CALLS, () => write(path, content));
       await race({
         table: "Replacing a file",
         row: `${name}, ${form}, ${durability}`,
