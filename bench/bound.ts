@@ -43,7 +43,7 @@ export function boundSync(path: string, bytes: Uint8Array, durability: Durabilit
   closeSync(parent);
 }
 
-/** All of it in the background: four, five or eight hops. */
+/** All of it in the background (in Deno without the write, and without what closes): four, five or eight hops. */
 export async function bound(
   path: string,
   bytes: Uint8Array,

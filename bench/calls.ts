@@ -10,7 +10,7 @@ import { atomicWrite, atomicWriteSync, type Durability } from "../mod.ts";
 import { programCommand, run } from "../tests/helpers/runtime.ts";
 import { callsBetweenMarks, strace } from "../tests/helpers/strace.ts";
 import { bound, boundSync } from "./bound.ts";
-import { dir, tell } from "./measure.ts";
+import { dir, isQuick, tell } from "./measure.ts";
 import { type Offers, peers } from "./packages.ts";
 
 const own: Offers = {};
@@ -21,8 +21,10 @@ for (const durability of ["none", "file", "full"] as Durability[]) {
   byHand[`sync, ${durability}`] = (path, content) => boundSync(path, content, durability);
   byHand[`async, ${durability}`] = (path, content) => bound(path, content, durability);
 }
-const all: [string, Offers][] = [["bound", byHand], ["Untorn", own], ...await peers()];
 const [form, who] = process.argv.slice(4) as [keyof Offers | undefined, string | undefined];
+const ours: [string, Offers][] = [["bound", byHand], ["Untorn", own]];
+const needsOurs = who === undefined ? isQuick : ours.some(([name]) => name === who);
+const all = needsOurs ? ours : [...ours, ...await peers()];
 
 /** Writes twice, the second time between looks at a mark. */
 async function act(form: keyof Offers, who: string): Promise<void> {

@@ -23,7 +23,7 @@ import { join } from "node:path";
 import { type DirOptions, persistDir, persistDirSync } from "../mod.ts";
 import { dir, isQuick, race, runtime, time } from "./measure.ts";
 
-const CARRIED = isQuick ? 1000 : 10_000;
+const CARRIED = isQuick ? 300 : 10_000;
 const content = new Uint8Array(4096).fill(120);
 const names = Array.from({ length: 1000 }, (_, i) => `file${i}`);
 const entries = Object.fromEntries(names.map((name) => [name, content]));

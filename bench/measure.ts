@@ -82,7 +82,7 @@ async function duel(
     for (const who of order) times[who] = await pair[who]();
     return times;
   };
-  const [warm, enough] = isQuick ? [1, 1] : [2, least];
+  const [warm, enough] = isQuick ? [0, 1] : [2, least];
   for (let i = 0; i < warm; i++) await round();
   const rounds: [number, number][] = [];
   const start = performance.now();

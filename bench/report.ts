@@ -185,11 +185,12 @@ export async function report(
   const goalRows = goals.map((goal) => reached(goal, cells)).filter((row) => row !== undefined);
   const parts = [
     "# Benchmarks\n",
-    "Made by `deno task bench`. Ratios of times, measured turn by turn in one process: the median, where " +
-    "10 % and 90 % of the rounds end, and the median of the own times. The bound is a hand-written sequence " +
-    "of the same calls at the same durability, with no look at the target (`bench/bound.ts`), in the " +
-    "asynchronous form all in the background. A package stands in a row if it offers what that asks for. " +
-    "[machines.md](machines.md) has what was reached on another machine.\n",
+    "Made by `deno task bench`. Ratios of times, each measured in one process with what it is compared " +
+    "with, turn by turn: the median, where 10 % and 90 % of the rounds end, and the median of the own times. " +
+    "The bound is a hand-written sequence of the same calls at the same durability, with no look at the " +
+    "target (`bench/bound.ts`), in the asynchronous form by the callbacks of `node:fs`, which on Deno write " +
+    "and close at once, and do the rest in the background. A package stands in a row if it offers what that " +
+    "asks for. [machines.md](machines.md) has what was reached on another machine.\n",
     `Measured on ${new Date().toISOString().slice(0, 10)}: ${await machine(places)}. ${
       Object.entries(await runtimes()).map(([name, version]) => `${name} ${version}`).join(", ")
     }; ${Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")}.\n`,

@@ -1,11 +1,14 @@
 /**
  * bench/writers.ts DIR BUDGET: sixteen durable writers of 4 KiB at a time in one process, against as
  * many of the bound; and how long they hold the event loop. Beside it, what is left of the bound without any
- * sync of a directory: all that can be won by sharing those.
+ * sync of a directory, which is all that can be won by sharing those, and with a thread for each writer, which is
+ * all that can be won without an event loop.
  */
 
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { atomicWrite } from "../mod.ts";
 import { bound } from "./bound.ts";
 import { inShort, LoopWatch } from "./loop.ts";
@@ -14,6 +17,22 @@ import { dir, race, type Run, tell, time } from "./measure.ts";
 const TABLE = "Sixteen writers at a time";
 const WRITES = 8;
 const content = new Uint8Array(4096).fill(120);
+
+/** The bound by as many threads, without an event loop between its calls. */
+function inThreads(paths: readonly string[]): { run: Run; end: () => Promise<unknown> } {
+  const threads = paths.map((workerData) =>
+    new Worker(new URL("./writer_thread.ts", import.meta.url), { workerData })
+  );
+  const write = (thread: Worker): Promise<unknown> => {
+    const done = once(thread, "message");
+    thread.postMessage(WRITES);
+    return done;
+  };
+  return {
+    run: async () => await time(() => Promise.all(threads.map(write))) / (WRITES * paths.length),
+    end: () => Promise.all(threads.map((thread) => thread.terminate())),
+  };
+}
 
 /** One directory for all, or one for each. */
 for (const places of [1, 16]) {
@@ -34,6 +53,7 @@ for (const places of [1, 16]) {
     (held[name] ??= []).push(...watch.end());
     return ms / (WRITES * paths.length);
   };
+  const threads = inThreads(paths);
   const row = places === 1 ? "in one directory" : "in sixteen directories";
   await race({
     table: TABLE,
@@ -41,9 +61,11 @@ for (const places of [1, 16]) {
     contestants: {
       bound: all("bound", (path) => bound(path, content, "full")),
       "bound, directory not synced": all("file", (path) => bound(path, content, "file")),
+      "bound, in threads": threads.run,
       Untorn: all("Untorn", (path) => atomicWrite(path, content)),
     },
   });
+  await threads.end();
   for (const column of ["bound", "Untorn"]) {
     const text = inShort(held[column]!);
     tell({ table: TABLE, row: `${row}: the loop held (99 %)`, column, text });

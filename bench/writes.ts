@@ -7,11 +7,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { atomicWrite, atomicWriteSync } from "../mod.ts";
 import { bound, boundSync } from "./bound.ts";
-import { dir, race, repeat } from "./measure.ts";
+import { dir, isQuick, race, repeat } from "./measure.ts";
 import { peers, type Write } from "./packages.ts";
 
 /** In a turn. */
-const CALLS = 20;
+const CALLS = isQuick ? 3 : 20;
 
 const all = await peers();
 const path = join(dir, "file");
@@ -25,6 +25,7 @@ for (const [size, name] of [[4096, "4 KiB"], [1024 * 1024, "1 MiB"]] as const) {
       await race({
         table: "Replacing a file",
         row: `${name}, ${form}, ${durability}`,
+        least: 12,
         contestants: {
           bound: each((path, content) => (sync ? boundSync : bound)(path, content, durability)),
           Untorn: each((path, content) =>

@@ -29,6 +29,7 @@ export const strace = {
   log: (file: string, command: string[]): string[] => [
     "strace",
     "-f",
+    "--seccomp-bpf",
     "-y",
     "-qq",
     "-s",

@@ -1,0 +1,11 @@
+/** A writer with a thread of its own: replaces its file by the bound's calls, all at once, as often as it is told. */
+
+import { parentPort, workerData } from "node:worker_threads";
+import { boundSync } from "./bound.ts";
+
+const content = new Uint8Array(4096).fill(120);
+
+parentPort!.on("message", (times: number) => {
+  for (let i = 0; i < times; i++) boundSync(workerData as string, content, "full");
+  parentPort!.postMessage(times);
+});
