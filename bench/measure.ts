@@ -49,6 +49,8 @@ export interface Race {
   table: string;
   row: string;
   contestants: Record<string, Run>;
+  /** So many rounds before those that count. */
+  warm?: number;
   /** So many rounds at least, where few say little. */
   least?: number;
   /** No more rounds than this, where each costs something besides its time. */
@@ -73,7 +75,7 @@ export async function race({ table, row, contestants, ...rounds }: Race): Promis
 /** The times of two, round by round. */
 async function duel(
   pair: [Run, Run],
-  { least = 3, most = 1000 }: Pick<Race, "least" | "most">,
+  { warm = 2, least = 3, most = 1000 }: Pick<Race, "warm" | "least" | "most">,
 ): Promise<[number, number][]> {
   const round = async (): Promise<[number, number]> => {
     const times: [number, number] = [0, 0];
@@ -82,8 +84,8 @@ async function duel(
     for (const who of order) times[who] = await pair[who]();
     return times;
   };
-  const [warm, enough] = isQuick ? [0, 1] : [2, least];
-  for (let i = 0; i < warm; i++) await round();
+  const [before, enough] = isQuick ? [0, 1] : [warm, least];
+  for (let i = 0; i < before; i++) await round();
   const rounds: [number, number][] = [];
   const start = performance.now();
   while (
