@@ -5,7 +5,7 @@
 import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
 import { describe } from "./errors.ts";
 import { Findings } from "./findings.ts";
-import { OsError } from "./os/errno.ts";
+import { isMissing } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
@@ -118,8 +118,7 @@ export function* cleanUp(
   try {
     return yield* new Sweep(os, settings, acts).run(root);
   } catch (error) {
-    const missing = error instanceof OsError && error.code === "ENOENT";
-    if (missing && !settings.mustExist) return new Findings().report;
+    if (isMissing(error) && !settings.mustExist) return new Findings().report;
     throw describe(error, {
       operation: acts ? "clean up" : "inspect",
       target: root,

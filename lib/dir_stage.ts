@@ -18,7 +18,7 @@ import { describe, type Outcome, Refusal } from "./errors.ts";
 import { persistInPlace } from "./journal.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
-import { OsError } from "./os/errno.ts";
+import { isMissing, OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { PersistResult } from "./persist_result.ts";
@@ -240,7 +240,7 @@ export class DirStage {
       }
     } catch (error) {
       // Gone by another's hand is gone as well.
-      if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+      if (!isMissing(error)) throw error;
     } finally {
       try {
         if (lock !== undefined) yield* releaseLock(this.#os, lock);

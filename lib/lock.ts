@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import { Refusal } from "./errors.ts";
 import { journalName, siblingName } from "./names.ts";
 import type { LockSettings } from "./dir_options.ts";
-import { caught, OsError } from "./os/errno.ts";
+import { caught, isMissing, OsError } from "./os/errno.ts";
 import { processId } from "./os/mod.ts";
 import { type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
@@ -227,7 +227,7 @@ function* lookOnce(os: Os, path: string): Steps<LockState> {
   try {
     handle = yield* os.open(path);
   } catch (error) {
-    if (error instanceof OsError && error.code === "ENOENT") return NO_LOCK;
+    if (isMissing(error)) return NO_LOCK;
     throw error;
   }
   try {

@@ -10,7 +10,7 @@ import { syncDir } from "./dir_sync.ts";
 import { Refusal } from "./errors.ts";
 import { addVersion } from "./history.ts";
 import { keptName, newToken } from "./names.ts";
-import { caught, OsError } from "./os/errno.ts";
+import { caught, isMissing } from "./os/errno.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
 import { readAll } from "./read_all.ts";
@@ -39,9 +39,8 @@ export function* rollForward(os: Os, root: string, dir: string): Steps<Ending> {
   try {
     return yield* rollForwardClaimed(os, root, dir);
   } catch (error) {
-    const isGone = error instanceof OsError && error.code === "ENOENT";
     // Another process was faster.
-    if (isGone && (yield* lookAfresh(os, dir)) === undefined) return "gone";
+    if (isMissing(error) && (yield* lookAfresh(os, dir)) === undefined) return "gone";
     throw error;
   }
 }

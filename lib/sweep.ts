@@ -13,7 +13,7 @@ import { Findings } from "./findings.ts";
 import { findLeftovers, type Leftovers } from "./leftovers.ts";
 import { acquireLock, type LockState, lookAtLock, releaseLock } from "./lock.ts";
 import { siblingName } from "./names.ts";
-import { OsError } from "./os/errno.ts";
+import { isMissing } from "./os/errno.ts";
 import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { findVersions, perform } from "./recover_dir.ts";
@@ -83,9 +83,8 @@ export class Sweep {
       if ((yield* this.#os.lstat(dir)).kind !== "directory") return [];
       return yield* this.#os.readdir(dir);
     } catch (error) {
-      const isGone = error instanceof OsError && error.code === "ENOENT";
       // A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found.
-      if (!isGone || !dir.includes("\ufffd")) this.#findings.fail(error, dir);
+      if (!isMissing(error) || !dir.includes("\ufffd")) this.#findings.fail(error, dir);
       else this.#findings.note("failed", dir, undefined, "its name is not UTF-8; rename it");
       return [];
     }
@@ -266,7 +265,7 @@ export class Sweep {
         if (ending === "gone") return;
       } catch (error) {
         // What is missing is something that it needs.
-        if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+        if (!isMissing(error)) throw error;
         return this.#findings.note("failed", path, dir, reasonOf(error, dir), true);
       }
     } else {

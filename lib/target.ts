@@ -6,7 +6,7 @@
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { Refusal } from "./errors.ts";
 import type { FileSettings } from "./options.ts";
-import { OsError } from "./os/errno.ts";
+import { isMissing, OsError } from "./os/errno.ts";
 import { missingFlags } from "./os/mod.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
@@ -56,7 +56,7 @@ export function* locate(
     try {
       stat = yield* os.lstat(path);
     } catch (error) {
-      refuseUnlessMissing(error);
+      if (!isMissing(error)) throw error;
     }
     if (stat?.kind !== "symlink" || !followSymlink) {
       if (links > 0) refuseUnpermitted(given, path, kinds, kinds);
@@ -79,13 +79,9 @@ export function* look(os: Os, path: string): Steps<Stat | undefined> {
   try {
     return yield* os.lstat(path);
   } catch (error) {
-    refuseUnlessMissing(error);
+    if (!isMissing(error)) throw error;
     return undefined;
   }
-}
-
-function refuseUnlessMissing(error: unknown): void {
-  if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
 }
 
 /** Where a link's letters lead. What `..` means after another link, only the system can tell. */
@@ -105,7 +101,7 @@ function* resolve(os: Os, dir: string, text: string): Steps<string> {
   try {
     return inside(yield* os.realpath(inside(dir, dirname(text))), basename(text));
   } catch (error) {
-    refuseUnlessMissing(error);
+    if (!isMissing(error)) throw error;
     // Its directory is yet to be created.
     return join(yield* os.realpath(dir), text);
   }

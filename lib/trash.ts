@@ -8,7 +8,7 @@ import { basename } from "node:path";
 import { syncDir } from "./dir_sync.ts";
 import { Refusal } from "./errors.ts";
 import { newToken, recognise, trashName } from "./names.ts";
-import { caught, OsError } from "./os/errno.ts";
+import { caught, isMissing, OsError } from "./os/errno.ts";
 import { type Entry, type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { isRemote, lookAfresh } from "./remote.ts";
@@ -140,7 +140,7 @@ function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
   try {
     claimed = yield* claim(os, path);
   } catch (error) {
-    if (error instanceof OsError && error.code === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
   if (claimed?.handle === undefined) return claimed;

@@ -15,7 +15,7 @@ import { syncDir } from "./dir_sync.ts";
 import { describe, Refusal, SourceError } from "./errors.ts";
 import type { WriteResult } from "./file_stage.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
-import { caught, OsError } from "./os/errno.ts";
+import { caught, isMissing, OsError } from "./os/errno.ts";
 import { systemCalls, whyNoLocks } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
@@ -222,8 +222,7 @@ function* readIfThere(os: Os, { path, dir, name }: Target): Steps<Uint8Array | u
     try {
       return yield* readAll(os, path);
     } catch (error) {
-      const isGone = error instanceof OsError && error.code === "ENOENT" && error.call === "open";
-      if (!isGone) throw error;
+      if (!isMissing(error) || error.call !== "open") throw error;
     }
   }
   // So does GlusterFS answer for a file that another machine has just replaced: nothing may be made of that.

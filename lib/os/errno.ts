@@ -26,6 +26,11 @@ export class OsError extends Error {
   }
 }
 
+/** Whether the system says that nothing is at a path. */
+export function isMissing(error: unknown): error is OsError {
+  return error instanceof OsError && error.code === "ENOENT";
+}
+
 /** Runs steps and returns the system's error that ended them, if one did. */
 export function* caught(steps: Steps<void>): Steps<OsError | undefined> {
   try {
