@@ -3,9 +3,9 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { boundSync } from "./bound.ts";
 
-const content = new Uint8Array(4096).fill(120);
+const { path, content } = workerData as { path: string; content: Uint8Array };
 
 parentPort!.on("message", (times: number) => {
-  for (let i = 0; i < times; i++) boundSync(workerData as string, content, "full");
+  for (let i = 0; i < times; i++) boundSync(path, content, "full");
   parentPort!.postMessage(times);
 });

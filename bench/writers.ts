@@ -18,25 +18,11 @@ const TABLE = "Sixteen writers at a time";
 const WRITES = 8;
 const content = new Uint8Array(4096).fill(120);
 
-/** The bound by as many threads, without an event loop between its calls; they start with the first run. */
-class Threads {
-  #threads: Worker[] | undefined;
-
-  async run(paths: readonly string[]): Promise<number> {
-    const threads = this.#threads ??= paths.map((workerData) =>
-      new Worker(new URL("./writer_thread.ts", import.meta.url), { workerData })
-    );
-    const write = (thread: Worker): Promise<unknown> => {
-      const done = once(thread, "message");
-      thread.postMessage(WRITES);
-      return done;
-    };
-    return await time(() => Promise.all(threads.map(write))) / (WRITES * paths.length);
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.#threads?.map((thread) => thread.terminate()) ?? []);
-  }
+/** Has a thread write so often, and waits for it. */
+async function written(thread: Worker): Promise<void> {
+  const done = once(thread, "message");
+  thread.postMessage(WRITES);
+  await done;
 }
 
 /** One directory for all, or one for each. */
@@ -48,30 +34,34 @@ for (const places of [1, 16]) {
   });
   for (const path of paths) writeFileSync(path, content);
   const held: Record<string, number[]> = {};
+  const perWrite = async (writer: (path: string, i: number) => Promise<void>): Promise<number> =>
+    await time(() => Promise.all(paths.map(writer))) / (WRITES * paths.length);
   const all = (name: string, write: (path: string) => Promise<unknown>): Run => async () => {
     const watch = new LoopWatch();
-    const ms = await time(() =>
-      Promise.all(paths.map(async (path) => {
-        for (let i = 0; i < WRITES; i++) await write(path);
-      }))
-    );
+    const ms = await perWrite(async (path) => {
+      for (let i = 0; i < WRITES; i++) await write(path);
+    });
     (held[name] ??= []).push(...watch.end());
-    return ms / (WRITES * paths.length);
+    return ms;
   };
-  const threads = new Threads();
   const row = places === 1 ? "in one directory" : "in sixteen directories";
+  const byHand = all("bound", (path) => bound(path, content, "full"));
   await race({
     table: TABLE,
     row,
     contestants: {
-      bound: all("bound", (path) => bound(path, content, "full")),
+      bound: byHand,
       "bound, directory not synced": all("file", (path) => bound(path, content, "file")),
       Untorn: all("Untorn", (path) => atomicWrite(path, content)),
-      // Last, so that the others have the process for themselves.
-      "bound, in threads": () => threads.run(paths),
     },
   });
-  await threads.end();
+  const source = new URL("./writer_thread.ts", import.meta.url);
+  const threads = paths.map((path) => new Worker(source, { workerData: { path, content } }));
+  const inThreads: Run = () => perWrite((_, i) => written(threads[i]!));
+  // Their start is no part of it.
+  await inThreads();
+  await race({ table: TABLE, row, contestants: { bound: byHand, "bound, in threads": inThreads } });
+  for (const thread of threads) await thread.terminate();
   for (const column of ["bound", "Untorn"]) {
     const text = inShort(held[column]!);
     tell({ table: TABLE, row: `${row}: the loop held (99 %)`, column, text });
