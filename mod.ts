@@ -41,7 +41,7 @@ export type {
 } from "./lib/dir_options.ts";
 export type { PersistResult } from "./lib/persist_result.ts";
 export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
-export type { WriteResult } from "./lib/file_stage.ts";
+export type { WriteResult } from "./lib/write_result.ts";
 export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock_path.ts";
 export type { Durability, FileOptions, JsonOptions, Progress } from "./lib/options.ts";
 export type { Entries, SyncEntries } from "./lib/entries.ts";

@@ -11,7 +11,7 @@ import {
   type SyncContent,
   syncSource,
 } from "./content.ts";
-import { FileStage, type WriteResult } from "./file_stage.ts";
+import { FileStage } from "./file_stage.ts";
 import {
   type FileOptions,
   type FileSettings,
@@ -23,6 +23,7 @@ import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
 import { runSync, start, type Steps } from "./steps.ts";
+import type { WriteResult } from "./write_result.ts";
 
 /**
  * Replaces or creates one file. A reader finds the whole old version or the whole new one, and so does
@@ -151,18 +152,19 @@ export function* writeFile(
 ): Steps<WriteResult> {
   const stage = new FileStage(os, path, rehearsal ? { ...settings, durability: "none" } : settings);
   try {
+    let isWritten = false;
     try {
       yield* stage.find(source.size);
       if (settings.ifChanged && source.whole !== undefined && (yield* stage.holds(source.whole))) {
         return yield* stage.keep();
       }
-      yield* stage.create();
+      isWritten = source.whole !== undefined && (yield* stage.createWhole(source.whole));
+      if (!isWritten) yield* stage.create();
     } catch (error) {
       yield* cancel(source, settings.signal);
       throw error;
     }
-    const writer = new BlockWriter(stage, settings, source.size);
-    yield* writer.writeAll(source);
+    if (!isWritten) yield* new BlockWriter(stage, settings, source.size).writeAll(source);
     return rehearsal ? yield* stage.rehearse() : yield* stage.commit();
   } catch (error) {
     throw yield* stage.fail(error);

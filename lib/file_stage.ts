@@ -3,6 +3,7 @@
  *
  *     create exclusively → write → owner, mode → fsync → close → rename → fsync the directory
  *
+ * What is in memory, small and not synced is created, written and closed by one call, if no more is to be set.
  * A reader sees the old version or the new one. Whatever fails before the rename leaves the target as
  * it was and nothing beside it; what fails after it is told apart by the error's outcome. What comes in
  * many pieces is synced meanwhile too.
@@ -12,29 +13,16 @@ import { writeFully } from "./block_writer.ts";
 import { Comparison, trySync } from "./comparison.ts";
 import { EarlySyncs } from "./early_syncs.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
-import { applyMetadata, modeWhileStaged } from "./metadata.ts";
+import { applyMetadata, hasMetadata, lastingMode, modeWhileStaged } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
 import type { Durability, FileSettings } from "./options.ts";
 import { caught, OsError } from "./os/errno.ts";
+import { WHOLE_BYTES } from "./os/inline.ts";
 import type { Handle, Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { fileTarget, locate, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
-
-/** What a write has done. */
-export interface WriteResult {
-  /** The path, as it was given. */
-  path: string;
-  /** The size of the content, in bytes. */
-  bytes: number;
-  /** Whether the file was replaced or created; false only with `ifChanged`. */
-  changed: boolean;
-  /**
-   * What has been made sure of: what was asked for, or less where the system can't sync a directory
-   * (`"file"`) or an unchanged file (`"none"`).
-   */
-  durability: Durability;
-}
+import type { WriteResult } from "./write_result.ts";
 
 /** A file's new version on its way: find, create, write, then commit or fail or discard. */
 export class FileStage {
@@ -84,21 +72,54 @@ export class FileStage {
 
   /** Creates the temporary file. */
   *create(): Steps<void> {
-    const { dir, name, stat } = this.#target!;
-    const mode = modeWhileStaged(this.#settings, stat);
+    const mode = modeWhileStaged(this.#settings, this.#target!.stat);
     this.#bytes = 0;
+    this.#file = yield* this.#named((temp) => this.#os.create(temp, mode));
+  }
+
+  /**
+   * The same with its content, by one call; whether that could be done. What is to be synced, watched or given
+   * another mode or owner has to be open.
+   */
+  *createWhole(content: Uint8Array): Steps<boolean> {
+    const { durability, signal, onProgress } = this.#settings;
+    const { stat } = this.#target!;
+    const mode = lastingMode(this.#settings, stat);
+    if (durability !== "none" || mode === undefined || this.#comparison !== undefined) return false;
+    if (content.length > WHOLE_BYTES || (signal ?? onProgress) !== undefined) return false;
+    try {
+      yield* this.#named((temp) => this.#os.createWhole(temp, mode, content));
+      if (yield* hasMetadata(this.#os, this.#temp!, this.#settings, stat)) {
+        this.#bytes = content.length;
+        return true;
+      }
+    } catch (error) {
+      // Deno sets the mode of what it creates so, which a file system may refuse though it is the right one.
+      if (!(error instanceof OsError && NOT_OFFERED.includes(error.code))) throw error;
+    }
+    yield* this.#unlink();
+    return false;
+  }
+
+  /** Creates a file by a name that nobody has. */
+  *#named<T>(create: (temp: string) => Steps<T>): Steps<T> {
+    const { dir, name } = this.#target!;
     for (let tries = 1;; tries++) {
       const temp = inside(dir, stagedFileName(name, newToken()));
       try {
-        this.#file = yield* this.#os.create(temp, mode);
+        const made = yield* create(temp);
         this.#temp = temp;
-        return;
+        return made;
       } catch (error) {
         if (!(error instanceof OsError) || tries === 10) throw error;
         const missing = error.code === "ENOENT" && this.#settings.createParents;
         // A file of that name is another's; a directory may be removed again by who made it.
         if (missing) yield* makeDirs(this.#os, dir, this.#dirs);
-        else if (error.code !== "EEXIST") throw error;
+        else if (error.code !== "EEXIST") {
+          // What could not be filled may be there.
+          if ((yield* caught(this.#os.lstat(temp))) === undefined) this.#temp = temp;
+          throw error;
+        }
       }
     }
   }
@@ -121,11 +142,14 @@ export class FileStage {
     const { path, dir, stat } = this.#target!;
     const os = this.#os;
     if (this.#comparison !== undefined && (yield* this.#isSame())) return yield* this.keep();
-    const seen = yield* applyMetadata(os, this.#file!, this.#temp!, this.#settings, stat);
-    if (this.#early !== undefined) yield* this.#early.end();
-    const isFull = durability === "full" && (yield* os.needsSync(dir, seen?.dev));
-    if (isFull || durability === "file") yield* os.fsync(this.#file!, this.#temp!);
-    yield* os.close(this.#takeFile());
+    let isFull = false;
+    if (this.#file !== undefined) {
+      const seen = yield* applyMetadata(os, this.#file, this.#temp!, this.#settings, stat);
+      if (this.#early !== undefined) yield* this.#early.end();
+      isFull = durability === "full" && (yield* os.needsSync(dir, seen?.dev));
+      if (isFull || durability === "file") yield* os.fsync(this.#file, this.#temp!);
+      yield* os.close(this.#takeFile());
+    }
     // Opened before the rename: a directory that can't be opened is no reason to have replaced.
     if (isFull) yield* this.#openDir(dir);
     signal?.throwIfAborted();
@@ -214,7 +238,7 @@ export class FileStage {
       error !== undefined && (yield* this.#os.lstat(this.#temp!)).links !== 2
     ) {
       this.#outcome = "unchanged";
-      if (!NO_LINK.includes(error.code)) throw error;
+      if (!NOT_OFFERED.includes(error.code)) throw error;
       const why =
         `the file system refused a hard link (${error.code}), which it takes to create a ` +
         `file and never replace one; use another directory, or allow it to be replaced (overwrite)`;
@@ -269,5 +293,5 @@ export class FileStage {
   }
 }
 
-/** What a file system without hard links answers: link(2). */
-const NO_LINK = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];
+/** What a file system answers to what it does not have: link(2), chmod(2). */
+const NOT_OFFERED = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];

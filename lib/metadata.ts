@@ -35,6 +35,26 @@ export function narrow(mode: number): number {
   return safe === mode ? safe : safe | 0o600;
 }
 
+/** The mode that a file can be both created with and left with; nothing where it is to get another. */
+export function lastingMode(settings: MetadataRules, old: Stat | undefined): number | undefined {
+  const mode = modeWhileStaged(settings, old);
+  return (wantedMode(settings, old) ?? mode) === mode ? mode : undefined;
+}
+
+/** Whether a file has the owner and mode that {@link applyMetadata} would give it. */
+export function* hasMetadata(
+  os: Os,
+  path: string,
+  settings: MetadataRules,
+  old: Stat | undefined,
+): Steps<boolean> {
+  const owner = settings.keepOwner ? old : undefined;
+  if (wantedMode(settings, old) === undefined && owner === undefined) return true;
+  const now = yield* os.lstat(path);
+  if (owner !== undefined && !sameOwner(now, owner)) return false;
+  return modeFor(settings, now, old) === now.mode;
+}
+
 /**
  * Gives the written file its owner and mode. One look at it often shows that it has them; returns what was seen,
  * if it was looked at.
@@ -46,17 +66,15 @@ export function* applyMetadata(
   settings: MetadataRules,
   old: Stat | undefined,
 ): Steps<Stat | undefined> {
-  const wanted = wantedMode(settings, old);
   const owner = settings.keepOwner ? old : undefined;
-  if (wanted === undefined && owner === undefined) return undefined;
+  if (wantedMode(settings, old) === undefined && owner === undefined) return undefined;
   let now = yield* os.fstat(file);
   if (owner !== undefined && !sameOwner(now, owner)) {
     yield* giveTo(os, file, path, now, owner);
     // A change of owner may have cleared bits of the mode, as it should: chown(2).
     now = yield* os.fstat(file);
   }
-  if (wanted === undefined) return now;
-  const mode = settings.mode === undefined ? modeFor(now, old!) : wanted;
+  const mode = modeFor(settings, now, old);
   if (mode !== now.mode) yield* os.chmod(file, path, mode);
   return now;
 }
@@ -114,9 +132,10 @@ const NOT_ALLOWED = [
   "EOPNOTSUPP",
 ];
 
-/** The old mode, for a file that may have another owner or group than the old one. */
-function modeFor(now: Stat, old: Stat): number {
-  let mode = old.mode;
+/** The mode for a file that may have another owner or group than the old one; its own if none is wanted. */
+function modeFor(settings: MetadataRules, now: Stat, old: Stat | undefined): number {
+  let mode = wantedMode(settings, old) ?? now.mode;
+  if (settings.mode !== undefined || !settings.keepMode || old === undefined) return mode;
   if (!sameOwner(now, old)) mode &= ~SET_ID;
   // Another group gets no more than the others have, as Vim does it (buf_write).
   if (now.gid !== old.gid) mode &= ~0o070 | ((mode & 0o007) << 3);

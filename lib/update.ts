@@ -13,7 +13,6 @@ import {
 } from "./content.ts";
 import { syncDir } from "./dir_sync.ts";
 import { describe, Refusal, SourceError } from "./errors.ts";
-import type { WriteResult } from "./file_stage.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { caught, isMissing, OsError } from "./os/errno.ts";
 import { systemCalls, whyNoLocks } from "./os/mod.ts";
@@ -30,6 +29,7 @@ import {
   type UpdateSettings,
   updateSettings,
 } from "./update_options.ts";
+import type { WriteResult } from "./write_result.ts";
 
 /** What an update has done. */
 export interface UpdateResult extends WriteResult {

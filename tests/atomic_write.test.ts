@@ -62,7 +62,7 @@ for (const [form, write, writeJson] of forms) {
       for (const durability of ["full", "file", "none"] as const) {
         writeFileSync(path, "an old version that is longer");
         const result = await write(path, durability, { durability });
-        assertEquals(result.durability, durability);
+        assertEquals([result.durability, result.bytes], [durability, durability.length]);
         assertEquals(readFileSync(path, "utf8"), durability);
         assertEquals(readdirSync(dir), ["file"]);
       }

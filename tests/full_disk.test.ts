@@ -62,6 +62,28 @@ for (const [form, write] of writes) {
   );
 }
 
+for (const write of [atomicWrite, atomicWriteSync]) {
+  test(
+    `${write.name}() of little, without a sync, on a full disk keeps the old file`,
+    { skip: noMount },
+    () =>
+      onSmallDisk(async (dir) => {
+        const path = join(dir, "file");
+        const little = NEW.slice(0, 50_000);
+        await write(path, little, { durability: "none" });
+        writeFileSync(join(dir, "other"), "x".repeat(960_000));
+        const error = await assertRejects(
+          async () => void await write(path, NEW.slice(0, 60_000), { durability: "none" }),
+          UntornError,
+          "no space left on device",
+        );
+        assertEquals([error.code, error.outcome], ["ENOSPC", "unchanged"]);
+        assert(readFileSync(path, "utf8") === little, "the old file has changed");
+        assertEquals(readdirSync(dir).sort(), ["file", "other"]);
+      }),
+  );
+}
+
 test(
   "untorn write on a full disk keeps the old file and exits with 1",
   { skip: noMount },

@@ -17,11 +17,17 @@ import { inTemp } from "./helpers/temp.ts";
 
 const modeOf = (path: string): number => statSync(path).mode & 0o7777;
 
-function writing(path: string, text: string, options?: FileOptions): (os: Os) => Steps<unknown> {
-  return (os) => writeFile(os, path, syncSource(text), fileSettings(options));
-}
+/** Each form, and each way to write: what is not synced is created with its content. */
+const ways = drivers.flatMap(({ form, ...driver }) =>
+  (["full", "none"] as const).map((durability) => ({
+    ...driver,
+    form: `${form}, ${durability}`,
+    writing: (path: string, text: string, options?: FileOptions) => (os: Os): Steps<unknown> =>
+      writeFile(os, path, syncSource(text), fileSettings({ durability, ...options })),
+  }))
+);
 
-for (const { form, os, run: drive } of drivers) {
+for (const { form, os, run: drive, writing } of ways) {
   test(
     `a replaced file keeps its mode (${form})`,
     inTemp(async (dir) => {

@@ -1,12 +1,18 @@
 /** Syncs that are shared, what is made at once in the asynchronous form, and what is not. */
 
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { OsError } from "../lib/os/errno.ts";
 import { whileQuick } from "../lib/os/inline.ts";
 import { atOnceInMemory, needsSync } from "../lib/os/memory.ts";
+import { systemCalls } from "../lib/os/mod.ts";
 import type { Handle, Stat, SyncCalls } from "../lib/os/port.ts";
 import { shared } from "../lib/os/shared_syncs.ts";
 import { inTurns } from "../lib/os/turns.ts";
+import { start } from "../lib/steps.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
+import { inTemp } from "./helpers/temp.ts";
 
 /** An open file or directory of this number. */
 function handle(ino: number): Handle {
@@ -178,6 +184,29 @@ test("while something is synced, and a while after, what changes directories goe
     while (await create() === "later") later++;
     assertEquals(later, 64);
   }));
+
+test(
+  "a file with its content is created in the background, too, and only where there is none",
+  inTemp(async (dir) => {
+    const { sync, end } = controlled();
+    const syncing = shared(calls(EXT4), sync)(handle(1), "file");
+    const { createWhole } = systemCalls().async;
+    const [path, content] = [join(dir, "new"), new TextEncoder().encode("content")];
+    try {
+      const creating = start(createWhole(path, 0o600, content));
+      assert(creating instanceof Promise, "it was created at once");
+      await creating;
+      assertEquals(readFileSync(path, "utf8"), "content");
+      assertEquals((statSync(path).mode & 0o777).toString(8), "600");
+      const again = start(createWhole(path, 0o600, content.subarray(1))) as Promise<void>;
+      const error = await assertRejects(() => again, OsError);
+      assertEquals([error.code, readFileSync(path, "utf8")], ["EEXIST", "content"]);
+    } finally {
+      await end();
+      await syncing;
+    }
+  }),
+);
 
 test("where a call took long, the next ones go to the background: more of them, the oftener it did", () =>
   withClock(async ({ pass }) => {

@@ -39,7 +39,9 @@ function withCopies(calls: string[]): string[] {
   return calls.flatMap((call) => call === "fsync" ? ["fcntl", "fsync", "close"] : [call]);
 }
 
-const none = ["stat", "open", "write", "stat", "close", "rename"];
+// Deno sets the mode of what it creates with its content, so that the umask takes nothing from it.
+const created = runtime === "deno" ? ["open", "fchmod"] : ["open"];
+const none = ["stat", ...created, "write", "close", "stat", "rename"];
 const file = ["stat", "open", "write", "stat", "fsync", "close", "rename"];
 const writes = {
   none,

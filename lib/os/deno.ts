@@ -12,7 +12,6 @@ import { atOnceInMemory, needsSync } from "./memory.ts";
 import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
-import { inTurns } from "./turns.ts";
 
 /** The calls of this binding, answered at once and later. */
 export function denoCalls(): { sync: SyncCalls; async: Calls } {
@@ -25,6 +24,10 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     mode,
   });
 
+  // A mode that is given here is set in the end, whatever the umask is.
+  const creatingWhole = (mode: number): Deno.WriteFileOptions =>
+    mode === 0o666 ? { createNew: true } : { createNew: true, mode };
+
   const sync: SyncCalls = {
     lstat: (path) => stat(look(path), windows),
     fstat: (open) => stat(file(open).statSync(), windows),
@@ -33,11 +36,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     realpath: (path) => Deno.realPathSync(absolute(path)),
     readdir: (path) => listSync(path),
     create: (path, mode) => handle(Deno.openSync(path, creating(mode))),
-    createWhole: (path, mode, bytes) => {
-      // A mode that is given here is set in the end, whatever the umask is.
-      const given = mode === 0o666 ? {} : { mode };
-      Deno.writeFileSync(path, bytes, { createNew: true, ...given });
-    },
+    createWhole: (path, mode, bytes) => Deno.writeFileSync(path, bytes, creatingWhole(mode)),
     open: (path) => handle(Deno.openSync(path)),
     openDir: (path) => windows ? undefined : handle(Deno.openSync(path)),
     read: (open, into) => file(open).readSync(into) ?? 0,
@@ -123,7 +122,10 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
       sync.create,
       (path, mode) => Deno.open(path, creating(mode)).then(handle),
     ),
-    createWhole: inTurns(sync.createWhole),
+    createWhole: whileQuick(
+      sync.createWhole,
+      (path, mode, bytes) => Deno.writeFile(path, bytes, creatingWhole(mode)),
+    ),
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
       bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),

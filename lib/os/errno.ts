@@ -32,7 +32,7 @@ export function isMissing(error: unknown): error is OsError {
 }
 
 /** Runs steps and returns the system's error that ended them, if one did. */
-export function* caught(steps: Steps<void>): Steps<OsError | undefined> {
+export function* caught(steps: Steps<unknown>): Steps<OsError | undefined> {
   try {
     yield* steps;
     return undefined;

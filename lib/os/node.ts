@@ -24,6 +24,14 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
   const fd = (file: Handle): number => file as unknown as number;
   const handle = (fd: number): Handle => fd as unknown as Handle;
 
+  const fill = (file: Handle, bytes: Uint8Array): void => {
+    try {
+      for (let at = 0; at < bytes.length;) at += sync.write(file, bytes.subarray(at));
+    } finally {
+      sync.close(file);
+    }
+  };
+
   const sync: SyncCalls = {
     lstat: (path) => stat(fs.lstatSync(path), windows),
     fstat: (file) => stat(fs.fstatSync(fd(file)), windows),
@@ -31,17 +39,8 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     realpath: (path) => fs.realpathSync.native(path),
     readdir: (path) => fs.readdirSync(path, { withFileTypes: true }).map(entry),
     create: (path, mode) => handle(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, mode)),
-    createWhole: (path, mode, bytes) => {
-      // Faster than `writeFileSync`, in Bun by an eighth.
-      const file = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL, mode);
-      try {
-        for (let at = 0; at < bytes.length;) {
-          at += fs.writeSync(file, bytes, at, bytes.length - at, null);
-        }
-      } finally {
-        fs.closeSync(file);
-      }
-    },
+    // Faster than `writeFileSync`, in Bun by an eighth.
+    createWhole: (path, mode, bytes) => fill(sync.create(path, mode), bytes),
     open: (path) => handle(fs.openSync(path, O_RDONLY)),
     openDir: (path) => windows ? undefined : handle(fs.openSync(path, O_RDONLY)),
     read: (file, into) => fs.readSync(fd(file), into, 0, into.length, null),
@@ -74,19 +73,19 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
+  const create = (path: string, mode: number): Promise<Handle> =>
+    later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(handle);
+
   const async: Calls = {
     ...sync,
     readdir: (path) =>
       later<Fs.Dirent[]>((done) => fs.readdir(path, { withFileTypes: true }, done))
         .then((entries) => entries.map(entry)),
-    create: whileQuick(
-      sync.create,
-      (path, mode) =>
-        later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(
-          handle,
-        ),
+    create: whileQuick(sync.create, create),
+    createWhole: whileQuick(
+      sync.createWhole,
+      (path, mode, bytes) => create(path, mode).then((file) => fill(file, bytes)),
     ),
-    createWhole: inTurns(sync.createWhole),
     read: (file, into) =>
       later((done) => fs.read(fd(file), into, 0, into.length, null, done as Callback<number>)),
     write: (file, bytes) =>
