@@ -19,6 +19,7 @@ import {
   type JsonOptions,
   jsonSettings,
 } from "./options.ts";
+import { WHOLE_BYTES } from "./os/inline.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
@@ -158,7 +159,8 @@ export function* writeFile(
       if (settings.ifChanged && source.whole !== undefined && (yield* stage.holds(source.whole))) {
         return yield* stage.keep();
       }
-      isWritten = source.whole !== undefined && (yield* stage.createWhole(source.whole));
+      const isSmall = source.whole !== undefined && source.size <= WHOLE_BYTES;
+      isWritten = isSmall && (yield* stage.createWhole(source.whole));
       if (!isWritten) yield* stage.create();
     } catch (error) {
       yield* cancel(source, settings.signal);

@@ -3,7 +3,7 @@
  *
  *     create exclusively → write → owner, mode → fsync → close → rename → fsync the directory
  *
- * What is in memory, small and not synced is created, written and closed by one call, if no more is to be set.
+ * Small content in memory that needs no sync is created, written and closed by one call, if no more is to be set.
  * A reader sees the old version or the new one. Whatever fails before the rename leaves the target as
  * it was and nothing beside it; what fails after it is told apart by the error's outcome. What comes in
  * many pieces is synced meanwhile too.
@@ -16,9 +16,8 @@ import { describe, type Outcome, Refusal } from "./errors.ts";
 import { applyMetadata, hasMetadata, lastingMode, modeWhileStaged } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
 import type { Durability, FileSettings } from "./options.ts";
-import { caught, OsError } from "./os/errno.ts";
-import { WHOLE_BYTES } from "./os/inline.ts";
-import type { Handle, Os } from "./os/port.ts";
+import { caught, NOT_OFFERED, OsError } from "./os/errno.ts";
+import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 import { fileTarget, locate, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
@@ -40,6 +39,8 @@ export class FileStage {
   /** Only where content comes in pieces that need not prove to be the same as the target. */
   #early: EarlySyncs | undefined;
   #bytes = 0;
+  /** As far as is known. */
+  #isOnDisk = false;
   /** `"unknown"` from just before the rename until it is known whether it happened. */
   #outcome: Outcome = "unchanged";
 
@@ -70,46 +71,20 @@ export class FileStage {
     return yield* this.#isSame();
   }
 
-  /** Creates the temporary file. */
-  *create(): Steps<void> {
-    const mode = modeWhileStaged(this.#settings, this.#target!.stat);
-    this.#bytes = 0;
-    this.#file = yield* this.#named((temp) => this.#os.create(temp, mode));
-  }
-
-  /**
-   * The same with its content, by one call; whether that could be done. What is to be synced, watched or given
-   * another mode or owner has to be open.
-   */
-  *createWhole(content: Uint8Array): Steps<boolean> {
-    const { durability, signal, onProgress } = this.#settings;
-    const { stat } = this.#target!;
-    const mode = lastingMode(this.#settings, stat);
-    if (durability !== "none" || mode === undefined || this.#comparison !== undefined) return false;
-    if (content.length > WHOLE_BYTES || (signal ?? onProgress) !== undefined) return false;
-    try {
-      yield* this.#named((temp) => this.#os.createWhole(temp, mode, content));
-      if (yield* hasMetadata(this.#os, this.#temp!, this.#settings, stat)) {
-        this.#bytes = content.length;
-        return true;
-      }
-    } catch (error) {
-      // Deno sets the mode of what it creates so, which a file system may refuse though it is the right one.
-      if (!(error instanceof OsError && NOT_OFFERED.includes(error.code))) throw error;
-    }
-    yield* this.#unlink();
-    return false;
-  }
-
-  /** Creates a file by a name that nobody has. */
-  *#named<T>(create: (temp: string) => Steps<T>): Steps<T> {
+  /** Creates the temporary file; with its content, if that is given. */
+  *create(
+    mode: number = modeWhileStaged(this.#settings, this.#target!.stat),
+    content?: Uint8Array,
+  ): Steps<void> {
     const { dir, name } = this.#target!;
+    this.#bytes = 0;
     for (let tries = 1;; tries++) {
       const temp = inside(dir, stagedFileName(name, newToken()));
       try {
-        const made = yield* create(temp);
+        if (content === undefined) this.#file = yield* this.#os.create(temp, mode);
+        else yield* this.#os.createWhole(temp, mode, content);
         this.#temp = temp;
-        return made;
+        return;
       } catch (error) {
         if (!(error instanceof OsError) || tries === 10) throw error;
         const missing = error.code === "ENOENT" && this.#settings.createParents;
@@ -122,6 +97,34 @@ export class FileStage {
         }
       }
     }
+  }
+
+  /**
+   * Creates the temporary file with its content, by one call; whether that could be done. What is to be synced,
+   * watched or given another mode or owner has to be open.
+   */
+  *createWhole(content: Uint8Array): Steps<boolean> {
+    const { durability, signal, onProgress } = this.#settings;
+    const { stat } = this.#target!;
+    const mode = lastingMode(this.#settings, stat);
+    if (mode === undefined || this.#comparison !== undefined) return false;
+    if ((signal ?? onProgress) !== undefined) return false;
+    const isToSync = durability !== "none";
+    if (isToSync && (yield* this.#needsSync(stat))) return false;
+    try {
+      yield* this.create(mode, content);
+      const now = yield* this.#os.lstat(this.#temp!);
+      const isRight = hasMetadata(this.#settings, now, stat);
+      if (isRight && !(isToSync && (yield* this.#needsSync(now)))) {
+        this.#bytes = content.length;
+        return true;
+      }
+    } catch (error) {
+      // Deno sets the mode of what it creates so, which a file system may refuse though it is the right one.
+      if (!(error instanceof OsError && NOT_OFFERED.includes(error.code))) throw error;
+    }
+    yield* this.#unlink();
+    return false;
   }
 
   /** Writes bytes, all of them. */
@@ -146,7 +149,7 @@ export class FileStage {
     if (this.#file !== undefined) {
       const seen = yield* applyMetadata(os, this.#file, this.#temp!, this.#settings, stat);
       if (this.#early !== undefined) yield* this.#early.end();
-      isFull = durability === "full" && (yield* os.needsSync(dir, seen?.dev));
+      isFull = durability === "full" && (yield* this.#needsSync(seen));
       if (isFull || durability === "file") yield* os.fsync(this.#file, this.#temp!);
       yield* os.close(this.#takeFile());
     }
@@ -161,6 +164,11 @@ export class FileStage {
     if (overwrite) this.#temp = undefined;
     else yield* this.#unlink();
     return this.#result(true, isFull ? yield* this.#syncDir(dir) : durability);
+  }
+
+  /** Whether the directory needs syncs, in which that was just found. */
+  *#needsSync(seen: Stat | undefined): Steps<boolean> {
+    return this.#isOnDisk ||= yield* this.#os.needsSync(this.#target!.dir, seen?.dev);
   }
 
   /** Leaves the target, which has the same bytes already, as it is, but syncs it. */
@@ -292,6 +300,3 @@ export class FileStage {
     return { path: this.#given, bytes: this.#bytes, changed, durability };
   }
 }
-
-/** What a file system answers to what it does not have: link(2), chmod(2). */
-const NOT_OFFERED = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];

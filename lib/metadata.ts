@@ -4,7 +4,7 @@
  */
 
 import type { FileSettings } from "./options.ts";
-import { OsError } from "./os/errno.ts";
+import { NOT_OFFERED, OsError } from "./os/errno.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
 
@@ -42,15 +42,8 @@ export function lastingMode(settings: MetadataRules, old: Stat | undefined): num
 }
 
 /** Whether a file has the owner and mode that {@link applyMetadata} would give it. */
-export function* hasMetadata(
-  os: Os,
-  path: string,
-  settings: MetadataRules,
-  old: Stat | undefined,
-): Steps<boolean> {
+export function hasMetadata(settings: MetadataRules, now: Stat, old: Stat | undefined): boolean {
   const owner = settings.keepOwner ? old : undefined;
-  if (wantedMode(settings, old) === undefined && owner === undefined) return true;
-  const now = yield* os.lstat(path);
   if (owner !== undefined && !sameOwner(now, owner)) return false;
   return modeFor(settings, now, old) === now.mode;
 }
@@ -123,14 +116,7 @@ function* tryChown(
 }
 
 /** Not the owner's or root's to do, not mapped in this namespace, or not known to the file system. */
-const NOT_ALLOWED = [
-  "EPERM",
-  "EACCES",
-  "EINVAL",
-  "ENOSYS",
-  "ENOTSUP",
-  "EOPNOTSUPP",
-];
+const NOT_ALLOWED = [...NOT_OFFERED, "EACCES"];
 
 /** The mode for a file that may have another owner or group than the old one; its own if none is wanted. */
 function modeFor(settings: MetadataRules, now: Stat, old: Stat | undefined): number {

@@ -13,7 +13,7 @@ import { UntornError } from "../lib/errors.ts";
 import { type FileOptions, fileSettings } from "../lib/options.ts";
 import { OsError } from "../lib/os/errno.ts";
 import type { Os } from "../lib/os/port.ts";
-import type { Steps } from "../lib/steps.ts";
+import { runSync, settle, type Steps } from "../lib/steps.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";
 import {
   type Call,
@@ -37,12 +37,22 @@ interface Scenario {
   before: string | undefined;
   options?: FileOptions;
   chunks?: string[];
+  /** Whether its directory is in memory, where nothing needs a sync. */
+  inMemory?: boolean;
   prepare?: (dir: string) => void;
 }
 
 const scenarios: Scenario[] = [
   { name: "replace, full", target: "file", before: OLD },
   { name: "replace, file", target: "file", before: OLD, options: { durability: "file" } },
+  { name: "replace, full, in memory", target: "file", before: OLD, inMemory: true },
+  {
+    name: "replace, file, in memory",
+    target: "file",
+    before: OLD,
+    options: { durability: "file" },
+    inMemory: true,
+  },
   { name: "replace, none", target: "file", before: OLD, options: { durability: "none" } },
   {
     name: "replace with a mode, none",
@@ -90,6 +100,11 @@ const scenarios: Scenario[] = [
     prepare: (dir) => symlinkSync("real/../real/file", join(dir, "link")),
   },
 ];
+
+/** The calls as they are where the scenario takes place, wherever the test does. */
+function placed(os: Os, { inMemory = false }: Scenario): Os {
+  return { ...os, needsSync: () => settle(!inMemory) };
+}
 
 function operation(dir: string, { target, path, options, chunks }: Scenario) {
   return (os: Os): Steps<unknown> =>
@@ -146,11 +161,15 @@ for (const scenario of scenarios) {
               if (["create", "open", "openDir"].includes(name)) open++;
               if (name === "close") open--;
             };
-            const watching = watched(failing(os(), code, k), ({ name, number }) => {
-              made++;
-              // A close that fails has closed; made again, it would close another's handle.
-              if (name === "close" && number === k) open--;
-            }, count);
+            const watching = watched(
+              failing(placed(os(), scenario), code, k),
+              ({ name, number }) => {
+                made++;
+                // A close that fails has closed; made again, it would close another's handle.
+                if (name === "close" && number === k) open--;
+              },
+              count,
+            );
             const error = await run(operation(dir, scenario)(watching)).catch((error) => error);
             const where = `${code} at call ${k}`;
             assertEquals(open, 0, `${where} left handles open`);
@@ -174,7 +193,7 @@ for (const scenario of scenarios) {
           for (let k = 1;; k++) {
             reset(dir, scenario);
             let made = 0;
-            const port = watched(failing(os(), code, k, Infinity), () => made++);
+            const port = watched(failing(placed(os(), scenario), code, k, Infinity), () => made++);
             const error = await run(operation(dir, scenario)(port)).catch((error) => error);
             if (made < k) break;
             assert(error instanceof UntornError, String(error));
@@ -197,7 +216,7 @@ for (const scenario of scenarios) {
         let kills = 0;
         for (let k = 1;; k++) {
           reset(dir, scenario);
-          const killed = await killAfter(k, os(), operation(dir, scenario));
+          const killed = await killAfter(k, placed(os(), scenario), operation(dir, scenario));
           assert([scenario.before, NEW].includes(content(dir, scenario)), `killed after call ${k}`);
           for (const path of leftovers(dir, scenario)) {
             assert(/(^|\/)\.file\.[0-9a-f]{12}\.tmp$/.test(path), path);
@@ -215,18 +234,20 @@ for (const scenario of scenarios) {
 
 const golden: [FileOptions, string[]][] = [
   [{ durability: "none" }, ["lstat", "createWhole", "lstat", "rename"]],
-  [{ durability: "none", preserve: [] }, ["lstat", "createWhole", "rename"]],
   [
     { durability: "none", mode: 0o640 },
     ["lstat", "create", "write", "fstat", "chmod", "close", "rename"],
   ],
-  [{ durability: "file" }, ["lstat", "create", "write", "fstat", "fsync", "close", "rename"]],
+  [
+    { durability: "file" },
+    ["lstat", "needsSync", "create", "write", "fstat", "fsync", "close", "rename"],
+  ],
   [{}, [
     "lstat",
+    "needsSync",
     "create",
     "write",
     "fstat",
-    "needsSync",
     "fsync",
     "close",
     "openDir",
@@ -250,10 +271,10 @@ const golden: [FileOptions, string[]][] = [
   ]],
   [{ ifChanged: true }, [
     "lstat",
+    "needsSync",
     "create",
     "write",
     "fstat",
-    "needsSync",
     "fsync",
     "close",
     "openDir",
@@ -273,6 +294,33 @@ for (const [options, calls] of golden) {
         trace((os) => writeFile(os, path, syncSource(NEW), fileSettings(options))),
         calls,
       );
+    }),
+  );
+}
+
+/** The calls of a write where each answer says whether the directory needs a sync, as one after the other would. */
+function tracePlaced(dir: string, durability: "full" | "file", answers: boolean[]): string[] {
+  const path = join(dir, "file");
+  writeFileSync(path, OLD, { mode: 0o644 });
+  const names: string[] = [];
+  const os: Os = { ...drivers[0]!.os(), needsSync: () => settle(answers.shift()!) };
+  const port = watched(os, ({ name }) => names.push(name));
+  runSync(writeFile(port, path, syncSource(NEW), fileSettings({ durability })));
+  assertEquals([readFileSync(path, "utf8"), readdirSync(dir)], [NEW, ["file"]]);
+  return names;
+}
+
+const wholes = ["lstat", "needsSync", "createWhole", "lstat", "needsSync"];
+const closed = ["close", "rename"];
+const synced = ["close", "openDir", "rename", "fsync", "close"];
+
+for (const [durability, end] of [["file", closed], ["full", synced]] as const) {
+  test(
+    `in memory, "${durability}" makes no sync; it does if a disk turns out to be there`,
+    inMemory((dir) => {
+      assertEquals(tracePlaced(dir, durability, [false, false]), [...wholes, "rename"]);
+      const anew = ["unlink", "create", "write", "fstat", "fsync", ...end];
+      assertEquals(tracePlaced(dir, durability, [false, true]), [...wholes, ...anew]);
     }),
   );
 }
@@ -319,13 +367,13 @@ test(
     });
     const end = log.map((call) => call.replace(/\.file\.\w+\.tmp/, "TEMP")).slice(1);
     assertEquals(end, [
+      "needsSync a/b",
       "create a/b/TEMP",
       "mkdir a/b",
       "mkdir a",
       "mkdir a/b",
       "create a/b/TEMP",
       "write",
-      "needsSync a/b",
       "fsync a/b/TEMP",
       "close",
       "openDir ",

@@ -26,6 +26,15 @@ export class OsError extends Error {
   }
 }
 
+/** What a file system answers to what it does not have: link(2), chmod(2), chown(2). */
+export const NOT_OFFERED: readonly string[] = [
+  "EPERM",
+  "EINVAL",
+  "ENOSYS",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+];
+
 /** Whether the system says that nothing is at a path. */
 export function isMissing(error: unknown): error is OsError {
   return error instanceof OsError && error.code === "ENOENT";
