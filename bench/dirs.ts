@@ -23,13 +23,15 @@ import { join } from "node:path";
 import { type DirOptions, persistDir, persistDirSync } from "../mod.ts";
 import { dir, isQuick, race, runtime, time } from "./measure.ts";
 
-const CARRIED = isQuick ? 300 : 10_000;
+const [NEW, CARRIED] = isQuick ? [100, 300] : [1000, 10_000];
 const content = new Uint8Array(4096).fill(120);
-const names = Array.from({ length: 1000 }, (_, i) => `file${i}`);
+const names = Array.from({ length: NEW }, (_, i) => `file${i}`);
 const entries = Object.fromEntries(names.map((name) => [name, content]));
 /** The directory of this run, a new one for each, and what it is about. */
 let [place, x, staging] = ["", "", ""];
 let places = 0;
+
+const inWords = (count: number): string => count.toLocaleString("en");
 
 /** The same calls by hand, one after the other. */
 function byHand(sync: boolean): void {
@@ -101,7 +103,7 @@ interface Comparison {
 
 const comparisons: Comparison[] = [
   {
-    row: "1,000 files, none / a loop",
+    row: `${inWords(NEW)} files, none / a loop`,
     prepare: nothing,
     by: "loop",
     theirs: () => byHand(false),
@@ -109,7 +111,7 @@ const comparisons: Comparison[] = [
     async: createLater(none),
   },
   {
-    row: "1,000 files, none / an asynchronous loop",
+    row: `${inWords(NEW)} files, none / an asynchronous loop`,
     prepare: nothing,
     by: "loop",
     theirs: byHandLater,
@@ -117,7 +119,7 @@ const comparisons: Comparison[] = [
     async: createLater(none),
   },
   {
-    row: "1,000 files, full / a sync per file",
+    row: `${inWords(NEW)} files, full / a sync per file`,
     prepare: nothing,
     by: "loop",
     theirs: () => byHand(true),
@@ -125,7 +127,7 @@ const comparisons: Comparison[] = [
     async: createLater({}),
   },
   ...(["none", "full"] as const).map((durability): Comparison => ({
-    row: `${CARRIED.toLocaleString("en")} files carried over, ${durability} / copying`,
+    row: `${inWords(CARRIED)} files carried over, ${durability} / copying`,
     prepare: manyFiles,
     by: "copying",
     theirs: () => copying(durability === "full"),
