@@ -222,16 +222,15 @@ function stands(operation: string, outcome: Outcome, existed: boolean): string {
 /** The directory a refused call needs, and the flags that are missing for it. */
 function permission(
   error: OsError,
-  { target }: Failure,
+  { target, path }: Failure,
 ): { what: string; advice: string } {
-  const dir = error.call === "openDir" || error.call === "mkdir"
-    ? error.path ?? "."
-    : dirname(error.path ?? ".");
+  const refused = error.path ?? path;
+  const dir = error.call === "openDir" || error.call === "mkdir" ? refused : dirname(refused);
   // Deno makes symbolic links only for those who may read and write anywhere.
   const isLink = error.call === "symlink";
   const flags = missingFlags(isLink ? undefined : dir);
   const what = `permission ${
-    isLink ? "to make a symbolic link" : `for ${JSON.stringify(error.path ?? dir)}`
+    isLink ? "to make a symbolic link" : `for ${JSON.stringify(refused)}`
   } was refused`;
   if (flags.length === 0) {
     return { what, advice: `the runtime says: ${text(error.cause)}` };

@@ -436,6 +436,23 @@ for (const { form, os, run } of drivers) {
   }
 
   test(
+    `a refused look at what is staged names it, though it was made by what is open (${form})`,
+    inTemp(async (dir) => {
+      writeFileSync(join(dir, "file"), OLD);
+      const port = watched(os(), ({ name }) => {
+        if (name === "fstat") throw new OsError("ERR_PERMISSION", name);
+      });
+      const error = await assertRejects(
+        () => call(dir, port, { durability: "file" }),
+        UntornError,
+        `permission for "${join(dir, ".file.")}`,
+      );
+      assertEquals([error.code, error.outcome], ["ERR_PERMISSION", "unchanged"]);
+      assertEquals(readdirSync(dir), ["file"]);
+    }),
+  );
+
+  test(
     `where no mode can be set, what is created with its content is staged anew (${form})`,
     inTemp(async (dir) => {
       const port = watched(os(), ({ name, args }) => {
