@@ -7,6 +7,7 @@ import {
   asyncSource,
   cancel,
   type Content,
+  smallWhole,
   type Source,
   type SyncContent,
   syncSource,
@@ -19,7 +20,6 @@ import {
   type JsonOptions,
   jsonSettings,
 } from "./options.ts";
-import { WHOLE_BYTES } from "./os/inline.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
@@ -159,8 +159,8 @@ export function* writeFile(
       if (settings.ifChanged && source.whole !== undefined && (yield* stage.holds(source.whole))) {
         return yield* stage.keep();
       }
-      const isSmall = source.whole !== undefined && source.size <= WHOLE_BYTES;
-      isWritten = isSmall && (yield* stage.createWhole(source.whole));
+      const small = smallWhole(source);
+      isWritten = small !== undefined && (yield* stage.createWhole(small));
       if (!isWritten) yield* stage.create();
     } catch (error) {
       yield* cancel(source, settings.signal);

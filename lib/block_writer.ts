@@ -28,6 +28,11 @@ export function* writeFully(os: Os, file: Handle, bytes: Uint8Array): Steps<void
   }
 }
 
+/** Whether somebody wants to end a write early, or to be told how far it is. */
+export function isWatched(settings: Pick<FileSettings, "signal" | "onProgress">): boolean {
+  return settings.signal !== undefined || settings.onProgress !== undefined;
+}
+
 /** What takes the blocks. */
 export interface Sink {
   write(bytes: Uint8Array): Steps<void>;
@@ -65,7 +70,7 @@ export class BlockWriter {
   /** Takes all of a source, and writes it; one that is not read to its end is cancelled. */
   writeAll(source: Source): Steps<void> {
     if (source.whole === undefined) return this.#addAll(source);
-    return this.#isWatched() ? this.#write(source.whole) : this.#sink.write(source.whole);
+    return isWatched(this.#settings) ? this.#write(source.whole) : this.#sink.write(source.whole);
   }
 
   *#addAll(source: Source & { whole: undefined }): Steps<void> {
@@ -97,7 +102,7 @@ export class BlockWriter {
   }
 
   *#write(bytes: Uint8Array): Steps<void> {
-    const isWhole = bytes.length <= WATCHED || !this.#isWatched();
+    const isWhole = bytes.length <= WATCHED || !isWatched(this.#settings);
     const block = isWhole ? bytes.length : WATCHED;
     for (let at = 0; at < bytes.length; at += block) {
       this.#settings.signal?.throwIfAborted();
@@ -107,11 +112,6 @@ export class BlockWriter {
       this.#report();
     }
     if (this.#written === 0) this.#report();
-  }
-
-  #isWatched(): boolean {
-    const { signal, onProgress } = this.#settings;
-    return signal !== undefined || onProgress !== undefined;
   }
 
   #report(): void {

@@ -4,6 +4,7 @@
  */
 
 import { SourceError } from "./errors.ts";
+import { WHOLE_BYTES } from "./os/inline.ts";
 import { settle, type Steps } from "./steps.ts";
 
 /** A piece of content: text is written as UTF-8, a view with the bytes that it shows. */
@@ -43,6 +44,11 @@ export function asyncSource(content: Content): Source {
 /** Content of a synchronous function as a source. */
 export function syncSource(content: SyncContent): Source {
   return isChunk(content) ? inMemory(content) : iterated(content, KINDS);
+}
+
+/** Content that is in memory and small enough for a new file to be made with it by one call. */
+export function smallWhole({ whole }: Source): Uint8Array | undefined {
+  return whole !== undefined && whole.length <= WHOLE_BYTES ? whole : undefined;
 }
 
 function iterated(content: Iterable<Chunk>, kinds: string): Source {

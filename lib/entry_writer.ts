@@ -4,13 +4,12 @@
  */
 
 import { BlockWriter, writeFully } from "./block_writer.ts";
-import { cancel, type Source } from "./content.ts";
+import { cancel, smallWhole, type Source } from "./content.ts";
 import type { DirSettings } from "./dir_options.ts";
 import type { Contents } from "./dir_sync.ts";
 import { Refusal } from "./errors.ts";
 import { applyMetadata, ENTRY_RULES, modeWhileStaged } from "./metadata.ts";
 import { OsError } from "./os/errno.ts";
-import { WHOLE_BYTES } from "./os/inline.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside, parentsOf } from "./paths.ts";
 import type { Steps } from "./steps.ts";
@@ -55,8 +54,8 @@ export class EntryWriter {
       const parents = parentsOf(relative);
       if (parents.length > 0) yield* this.#makeDirs(parents);
       const mode = modeWhileStaged(ENTRY_RULES, old);
-      const small = source.whole !== undefined && source.size <= WHOLE_BYTES;
-      if (small && old === undefined) yield* this.#os.createWhole(path, mode, source.whole);
+      const small = old === undefined ? smallWhole(source) : undefined;
+      if (small !== undefined) yield* this.#os.createWhole(path, mode, small);
       else file = yield* this.#os.create(path, mode);
     } catch (error) {
       yield* cancel(source, signal);

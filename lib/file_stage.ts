@@ -9,11 +9,11 @@
  * many pieces is synced meanwhile too.
  */
 
-import { writeFully } from "./block_writer.ts";
+import { isWatched, writeFully } from "./block_writer.ts";
 import { Comparison, trySync } from "./comparison.ts";
 import { EarlySyncs } from "./early_syncs.ts";
 import { describe, type Outcome, Refusal } from "./errors.ts";
-import { applyMetadata, hasMetadata, lastingMode, modeWhileStaged } from "./metadata.ts";
+import { applyMetadata, hasMetadata, keepsStagedMode, modeWhileStaged } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
 import type { Durability, FileSettings } from "./options.ts";
 import { caught, NOT_OFFERED, OsError } from "./os/errno.ts";
@@ -72,12 +72,10 @@ export class FileStage {
   }
 
   /** Creates the temporary file; with its content, if that is given. */
-  *create(
-    mode: number = modeWhileStaged(this.#settings, this.#target!.stat),
-    content?: Uint8Array,
-  ): Steps<void> {
-    const { dir, name } = this.#target!;
-    this.#bytes = 0;
+  *create(content?: Uint8Array): Steps<void> {
+    const { dir, name, stat } = this.#target!;
+    const mode = modeWhileStaged(this.#settings, stat);
+    this.#bytes = content?.length ?? 0;
     for (let tries = 1;; tries++) {
       const temp = inside(dir, stagedFileName(name, newToken()));
       try {
@@ -104,21 +102,16 @@ export class FileStage {
    * watched or given another mode or owner has to be open.
    */
   *createWhole(content: Uint8Array): Steps<boolean> {
-    const { durability, signal, onProgress } = this.#settings;
     const { stat } = this.#target!;
-    const mode = lastingMode(this.#settings, stat);
-    if (mode === undefined || this.#comparison !== undefined) return false;
-    if ((signal ?? onProgress) !== undefined) return false;
-    const isToSync = durability !== "none";
+    if (this.#comparison !== undefined || isWatched(this.#settings)) return false;
+    if (!keepsStagedMode(this.#settings, stat)) return false;
+    const isToSync = this.#settings.durability !== "none";
     if (isToSync && (yield* this.#needsSync(stat))) return false;
     try {
-      yield* this.create(mode, content);
+      yield* this.create(content);
       const now = yield* this.#os.lstat(this.#temp!);
       const isRight = hasMetadata(this.#settings, now, stat);
-      if (isRight && !(isToSync && (yield* this.#needsSync(now)))) {
-        this.#bytes = content.length;
-        return true;
-      }
+      if (isRight && !(isToSync && (yield* this.#needsSync(now)))) return true;
     } catch (error) {
       // Deno sets the mode of what it creates so, which a file system may refuse though it is the right one.
       if (!(error instanceof OsError && NOT_OFFERED.includes(error.code))) throw error;

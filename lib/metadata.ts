@@ -35,10 +35,10 @@ export function narrow(mode: number): number {
   return safe === mode ? safe : safe | 0o600;
 }
 
-/** The mode that a file can be both created with and left with; nothing where it is to get another. */
-export function lastingMode(settings: MetadataRules, old: Stat | undefined): number | undefined {
-  const mode = modeWhileStaged(settings, old);
-  return (wantedMode(settings, old) ?? mode) === mode ? mode : undefined;
+/** Whether a file can be left with the mode that it is created with. */
+export function keepsStagedMode(settings: MetadataRules, old: Stat | undefined): boolean {
+  const mode = wantedMode(settings, old);
+  return mode === undefined || narrow(mode) === mode;
 }
 
 /** Whether a file has the owner and mode that {@link applyMetadata} would give it. */
@@ -120,8 +120,9 @@ const NOT_ALLOWED = [...NOT_OFFERED, "EACCES"];
 
 /** The mode for a file that may have another owner or group than the old one; its own if none is wanted. */
 function modeFor(settings: MetadataRules, now: Stat, old: Stat | undefined): number {
-  let mode = wantedMode(settings, old) ?? now.mode;
-  if (settings.mode !== undefined || !settings.keepMode || old === undefined) return mode;
+  if (settings.mode !== undefined) return settings.mode;
+  if (!settings.keepMode || old === undefined) return now.mode;
+  let mode = old.mode;
   if (!sameOwner(now, old)) mode &= ~SET_ID;
   // Another group gets no more than the others have, as Vim does it (buf_write).
   if (now.gid !== old.gid) mode &= ~0o070 | ((mode & 0o007) << 3);

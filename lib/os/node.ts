@@ -26,7 +26,9 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
 
   const fill = (file: Handle, bytes: Uint8Array): void => {
     try {
-      for (let at = 0; at < bytes.length;) at += sync.write(file, bytes.subarray(at));
+      for (let at = 0; at < bytes.length;) {
+        at += fs.writeSync(fd(file), bytes, at, bytes.length - at, null);
+      }
     } finally {
       sync.close(file);
     }
