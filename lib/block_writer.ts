@@ -4,7 +4,7 @@
  */
 
 import { cancel, ChunkEncoder, nextBytes, type Source } from "./content.ts";
-import type { FileSettings } from "./options.ts";
+import type { Progress } from "./options.ts";
 import { OsError } from "./os/errno.ts";
 import type { Handle, Os } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
@@ -28,8 +28,14 @@ export function* writeFully(os: Os, file: Handle, bytes: Uint8Array): Steps<void
   }
 }
 
+/** How a write is watched. */
+export interface Watch {
+  signal: AbortSignal | undefined;
+  onProgress: ((progress: Progress) => void) | undefined;
+}
+
 /** Whether somebody wants to end a write early, or to be told how far it is. */
-export function isWatched(settings: Pick<FileSettings, "signal" | "onProgress">): boolean {
+export function isWatched(settings: Watch): boolean {
   return settings.signal !== undefined || settings.onProgress !== undefined;
 }
 
@@ -41,7 +47,7 @@ export interface Sink {
 /** Writes chunks of any size to a sink. */
 export class BlockWriter {
   readonly #sink: Sink;
-  readonly #settings: Pick<FileSettings, "signal" | "onProgress">;
+  readonly #settings: Watch;
   readonly #total: number | undefined;
   #gathered: Uint8Array | undefined;
   #length = 0;
@@ -50,7 +56,7 @@ export class BlockWriter {
   /** `total` is the size of the content, where it is known. */
   constructor(
     sink: Sink,
-    settings: Pick<FileSettings, "signal" | "onProgress">,
+    settings: Watch,
     total?: number,
   ) {
     this.#sink = sink;

@@ -3,7 +3,6 @@
  * not even while it is staged, open to anyone whom the old one kept out.
  */
 
-import type { FileSettings } from "./options.ts";
 import { NOT_OFFERED, OsError } from "./os/errno.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
@@ -11,7 +10,11 @@ import type { Steps } from "./steps.ts";
 const SET_ID = 0o6000;
 
 /** What of a new version is given, and what is kept of the old one. */
-export type MetadataRules = Pick<FileSettings, "mode" | "keepMode" | "keepOwner">;
+export interface MetadataRules {
+  mode: number | undefined;
+  keepMode: boolean;
+  keepOwner: boolean;
+}
 
 /** The rules for what is in a directory: mode and owner of the present version are kept. */
 export const ENTRY_RULES: MetadataRules = { mode: undefined, keepMode: true, keepOwner: true };

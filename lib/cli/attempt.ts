@@ -1,7 +1,7 @@
 /** Runs a command, and turns how it ended into messages and an exit code. */
 
 import { UntornError } from "../errors.ts";
-import { type Command, UsageError } from "./command.ts";
+import { type Command, type Entry, UsageError } from "./command.ts";
 import type { Host } from "./host.ts";
 import { paint } from "./paint.ts";
 import { Permits } from "./permits.ts";
@@ -13,9 +13,11 @@ export async function attempt(
   json: boolean,
   host: Host,
   signal: AbortSignal,
+  commands: readonly Entry[],
 ): Promise<number> {
   try {
-    const run = await command.prepare(args, { host, signal, permits: new Permits(host) });
+    const context = { host, signal, permits: new Permits(host), commands };
+    const run = await command.prepare(args, context);
     return await run();
   } catch (error) {
     if (signal.aborted && error === signal.reason) return 1;

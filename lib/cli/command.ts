@@ -24,6 +24,13 @@ export interface Command {
   prepare(args: string[], context: Context): Call | Promise<Call>;
 }
 
+/** A command, not yet loaded: what is not called costs no time at the start. */
+export interface Entry {
+  name: string;
+  summary: string;
+  load(): Promise<Command>;
+}
+
 /** A command with its arguments. */
 export type Call = () => Promise<number>;
 
@@ -33,6 +40,8 @@ export interface Context {
   /** Aborted when the process is asked to end. */
   signal: AbortSignal;
   permits: Permits;
+  /** All commands there are. */
+  commands: readonly Entry[];
 }
 
 /** A mistake in the command line. */

@@ -1,13 +1,6 @@
 /** The commands there are: what each does in a line, and where it is, to be loaded when it is called. */
 
-import type { Command } from "./command.ts";
-
-/** A command, not yet loaded: what is not called costs no time at the start. */
-export interface Entry {
-  name: string;
-  summary: string;
-  load(): Promise<Command>;
-}
+import type { Entry } from "./command.ts";
 
 /** All commands, in the order of the help. */
 export const COMMANDS: readonly Entry[] = [

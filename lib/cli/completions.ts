@@ -9,11 +9,11 @@ import {
   COMMON,
   COMMON_HELP,
   type Context,
+  type Entry,
   onlyArgument,
   parseArgs,
   UsageError,
 } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
 import { bashScript, type Described, fishScript, type Option, zshScript } from "./shells.ts";
 
 /** The command. */
@@ -50,7 +50,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   HOW: ["auto", "exchange", "rename", "journal"],
 };
 
-function prepareCompletions(args: string[], { host }: Context): Call {
+function prepareCompletions(args: string[], { host, commands }: Context): Call {
   const { values, positionals } = parseArgs({ args, options: COMMON, allowPositionals: true });
   const shell = onlyArgument("SHELL", positionals);
   if (!Object.hasOwn(SHELLS, shell)) {
@@ -60,11 +60,11 @@ function prepareCompletions(args: string[], { host }: Context): Call {
   }
   return async () => {
     const script = SHELLS[shell]!(
-      await Promise.all(COMMANDS.map(async (entry) => ({
+      await Promise.all(commands.map(async (entry) => ({
         name: entry.name,
         summary: entry.summary,
         options: optionsOf((await entry.load()).help),
-        words: wordsOf(entry.name),
+        words: wordsOf(entry.name, commands),
       }))),
     );
     const json = JSON.stringify({ shell, script }) + "\n";
@@ -73,9 +73,9 @@ function prepareCompletions(args: string[], { host }: Context): Call {
   };
 }
 
-function wordsOf(command: string): string[] {
+function wordsOf(command: string, commands: readonly Entry[]): string[] {
   if (command === "completions") return Object.keys(SHELLS);
-  return command === "permissions" ? COMMANDS.map(({ name }) => name) : [];
+  return command === "permissions" ? commands.map(({ name }) => name) : [];
 }
 
 /** The options that a help lists. */

@@ -44,7 +44,14 @@ export async function main(): Promise<void> {
   }
   await underSignals(host, async (signal) => {
     const { attempt } = await import("./attempt.ts");
-    return await attempt(await command.load(), args, own.includes("--json"), host, signal);
+    return await attempt(
+      await command.load(),
+      args,
+      own.includes("--json"),
+      host,
+      signal,
+      COMMANDS,
+    );
   });
 }
 

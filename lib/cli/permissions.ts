@@ -3,7 +3,6 @@
 import { sep } from "node:path";
 import { flag, grantable } from "../os/deno.ts";
 import { type Command, type Context, UsageError } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
 import { type Need, Permits } from "./permits.ts";
 
 /** The command. */
@@ -30,15 +29,15 @@ Example:
   prepare: (args, context) => () => show(args, context),
 };
 
-async function show(args: string[], { host, signal }: Context): Promise<number> {
+async function show(args: string[], { host, signal, commands }: Context): Promise<number> {
   const isOwn = (word: string): boolean => ["--json", "-q", "--quiet"].includes(word);
   const at = args.findIndex((word) => !isOwn(word));
-  const entry = COMMANDS.find(({ name }) => name === args[at]);
+  const entry = commands.find(({ name }) => name === args[at]);
   if (at < 0) throw new UsageError("COMMAND is missing");
   if (entry === undefined) throw new UsageError(`there is no command "${args[at]}"`);
   const permits = new Permits(host, true);
   try {
-    await (await entry.load()).prepare(args.slice(at + 1), { host, signal, permits });
+    await (await entry.load()).prepare(args.slice(at + 1), { host, signal, commands, permits });
   } catch (error) {
     if (error instanceof UsageError) error.command ??= entry.name;
     throw error;
