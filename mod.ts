@@ -33,17 +33,27 @@ export type { Chunk, Content, SyncContent } from "./lib/content.ts";
 export type {
   DirOptions,
   DirProgress,
-  LockOptions,
-  PartOptions,
+  PersistResult,
   RemoveOptions,
   RollbackOptions,
-  TransactionOptions,
 } from "./lib/dir_options.ts";
-export type { PersistResult } from "./lib/persist_result.ts";
+export type { Durability, LockOptions } from "./lib/options.ts";
+export type {
+  Changed,
+  PartOptions,
+  TransactionOptions,
+  TransactionResult,
+} from "./lib/transaction_options.ts";
 export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
-export type { WriteResult } from "./lib/write_result.ts";
+export type {
+  FileOptions,
+  JsonOptions,
+  UpdateJsonOptions,
+  UpdateOptions,
+  WriteResult,
+} from "./lib/file_options.ts";
 export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock_path.ts";
-export type { Durability, FileOptions, JsonOptions, Progress } from "./lib/options.ts";
+export type { Progress } from "./lib/block_writer.ts";
 export type { Entries, SyncEntries } from "./lib/entries.ts";
 export { persistDir, persistDirSync } from "./lib/persist_dir.ts";
 export { readStable, readStableSync } from "./lib/read_stable.ts";
@@ -63,7 +73,7 @@ export {
   stageFile,
   stageFileSync,
 } from "./lib/staged_file.ts";
-export type { CleanupItem, CleanupReport } from "./lib/cleanup_report.ts";
+export type { CleanupItem, CleanupReport } from "./lib/report.ts";
 export type { Swap } from "./lib/swap.ts";
 export {
   type ChangeOptions,
@@ -74,7 +84,6 @@ export {
   type TransactionSync,
   transactionSync,
 } from "./lib/transaction.ts";
-export type { Changed, TransactionResult } from "./lib/transaction_result.ts";
 export {
   updateFile,
   updateFileSync,
@@ -82,4 +91,3 @@ export {
   updateJsonSync,
   type UpdateResult,
 } from "./lib/update.ts";
-export type { UpdateJsonOptions, UpdateOptions } from "./lib/update_options.ts";

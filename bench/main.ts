@@ -15,8 +15,7 @@ import {
   run,
   type Runtime,
 } from "../scripts/tools.ts";
-import type { Chart, Measured } from "./chart.ts";
-import { draw } from "./chart.ts";
+import { type Chart, draw, type Measured } from "./chart.ts";
 import { measure } from "./child.ts";
 import { installPeers } from "./peers.ts";
 import { type MeasuredCell, report } from "./report.ts";

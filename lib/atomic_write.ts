@@ -11,20 +11,21 @@ import {
   type Source,
   type SyncContent,
   syncSource,
+  toJson,
 } from "./content.ts";
-import { FileStage } from "./file_stage.ts";
 import {
   type FileOptions,
   type FileSettings,
   fileSettings,
   type JsonOptions,
   jsonSettings,
-} from "./options.ts";
+  type WriteResult,
+} from "./file_options.ts";
+import { FileStage } from "./file_stage.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
 import { runSync, start, type Steps } from "./steps.ts";
-import type { WriteResult } from "./write_result.ts";
 
 /**
  * Replaces or creates one file. A reader finds the whole old version or the whole new one, and so does
@@ -171,19 +172,4 @@ export function* writeFile(
   } catch (error) {
     throw yield* stage.fail(error);
   }
-}
-
-export function toJson(value: unknown, indent: number | string): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value, null, indent);
-  } catch (error) {
-    throw new TypeError(`the value is not JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  if (text === undefined) {
-    throw new TypeError(`the value is not JSON: ${typeof value}`);
-  }
-  return text + "\n";
 }

@@ -4,9 +4,6 @@
  */
 
 import { cancel, ChunkEncoder, nextBytes, type Source } from "./content.ts";
-import type { Progress } from "./options.ts";
-import { OsError } from "./os/errno.ts";
-import type { Handle, Os } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
 
 /** Chunks are gathered up to this many bytes: enough to be written in the background. */
@@ -14,19 +11,6 @@ const GATHERED = 256 * 1024;
 
 /** What is written at a time when somebody watches. */
 const WATCHED = 1024 * 1024;
-
-/** More than this in one call is an error in Node; write(2) takes no more than 2 GiB either. */
-const MOST_AT_ONCE = 2 ** 30;
-
-/** Writes bytes to an open file, all of them. */
-export function* writeFully(os: Os, file: Handle, bytes: Uint8Array): Steps<void> {
-  for (let at = 0; at < bytes.length;) {
-    const whole = at === 0 && bytes.length <= MOST_AT_ONCE;
-    const count = yield* os.write(file, whole ? bytes : bytes.subarray(at, at + MOST_AT_ONCE));
-    if (count === 0) throw new OsError("EIO", "write");
-    at += count;
-  }
-}
 
 /** How a write is watched. */
 export interface Watch {
@@ -123,4 +107,12 @@ export class BlockWriter {
   #report(): void {
     this.#settings.onProgress?.({ bytes: this.#written, total: this.#total });
   }
+}
+
+/** How far a write has come. */
+export interface Progress {
+  /** Bytes written so far. */
+  bytes: number;
+  /** Bytes there are in all, where that is known. */
+  total: number | undefined;
 }

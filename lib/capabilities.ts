@@ -4,16 +4,17 @@
  * what was synced is still there after a power cut.
  */
 
-import { describe, Refusal } from "./errors.ts";
+import { describe } from "./failure.ts";
+import { OsError, Refusal } from "./errors.ts";
 import { fileSystemOf } from "./file_systems.ts";
-import { OsError } from "./os/errno.ts";
-import { missingFlags, systemCalls, whyNoFfi, whyNoFsType, whyNoLocks } from "./os/mod.ts";
+import { missingFlags, whyNoFfi, whyNoFsType, whyNoLocks } from "./os/permissions.ts";
+import { systemCalls } from "./os/mod.ts";
 import { type Os, sameFile } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
 import { isRemote as mayBeRemote } from "./remote.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { proveExchange } from "./swap.ts";
-import { withScratch } from "./trash.ts";
+import { withScratch } from "./claim.ts";
 
 /** What can be had in a directory, see {@link capabilities}. */
 export interface Capabilities {

@@ -7,18 +7,14 @@
  * After the swap, {@link drain} brings what appeared or changed in the previous version meanwhile.
  */
 
-import { basename, dirname } from "node:path";
+import { copyAttributes, refuseNonUtf8 } from "./copy_tree.ts";
 import type { DirSettings } from "./dir_options.ts";
-import { present } from "./entry_writer.ts";
-import { Refusal } from "./errors.ts";
-import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
-import { newToken, stagedFileName } from "./names.ts";
-import { caught, OsError } from "./os/errno.ts";
+import { trySync } from "./dir_sync.ts";
+import { OsError, Refusal } from "./errors.ts";
+import { applyMetadata, ENTRY_RULES, type MetadataRules } from "./metadata.ts";
 import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside, parentsOf } from "./paths.ts";
-import { parallel, settle, type Steps } from "./steps.ts";
-import { look } from "./target.ts";
-import { makeWritable } from "./trash.ts";
+import { parallel, type Steps } from "./steps.ts";
 
 /** A carry-over from a live directory to a staged one. */
 export interface CarryOver {
@@ -72,7 +68,7 @@ export function startCarrying(
 }
 
 /** Links are made so many at a time. */
-const AT_ONCE = 16;
+export const AT_ONCE = 16;
 
 /** What link(2) answers where there are no links, or none for this file; then it is copied. */
 const NO_LINK = ["EPERM", "EACCES", "EMLINK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];
@@ -137,7 +133,7 @@ function* carryEntry(
   carry.carried++;
 }
 
-function* linkOrCopy(
+export function* linkOrCopy(
   os: Os,
   carry: CarryOver,
   relative: string,
@@ -159,17 +155,6 @@ function* linkOrCopy(
   carry.copied.set(relative, stat);
 }
 
-/** Gives a copy the mode, the owner (where allowed) and the time of its original. */
-export function* copyAttributes(os: Os, original: Stat, path: string): Steps<void> {
-  const file = yield* os.open(path);
-  try {
-    yield* applyMetadata(os, file, path, ENTRY_RULES, original);
-    yield* os.utime(file, original.mtime);
-  } finally {
-    yield* os.close(file);
-  }
-}
-
 /** Refuses a file in the place of a directory, or the other way round, unless the present one may go. */
 export function refuseMixture(carry: CarryOver, relative: string, isDir: boolean): void {
   // What is not wanted need not be saved.
@@ -182,13 +167,6 @@ export function refuseMixture(carry: CarryOver, relative: string, isDir: boolean
   throw new Refusal(isDir ? "EISDIR" : "ENOTDIR", path, why);
 }
 
-/** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */
-export function* refuseNonUtf8(os: Os, path: string): Steps<void> {
-  if (!path.includes("\ufffd") || (yield* look(os, path)) !== undefined) return;
-  const why = `the name ${JSON.stringify(path)} is not UTF-8, so it can't be taken over; rename it`;
-  throw new Refusal("EILSEQ", path, why);
-}
-
 function otherFileSystem(carry: CarryOver, relative: string): Refusal {
   const path = inside(carry.live, relative);
   const why = `${JSON.stringify(path)} is on another file system, and can't be carried over ` +
@@ -196,112 +174,31 @@ function otherFileSystem(carry: CarryOver, relative: string): Refusal {
   return new Refusal("EXDEV", path, why);
 }
 
-/** What was rescued from a previous version. */
-export interface Rescued {
-  /** Relative paths that were brought into the live directory. */
-  paths: string[];
-  /** Those that were changed in both versions: the live one stays, the previous one is kept. */
-  conflicts: Set<string>;
-}
-
-/**
- * Empties a previous version and removes it, but for conflicts: `carry.live` is the previous version
- * now, at a name that nobody knows, `carry.staging` the live directory. What appeared or changed in it
- * after it had been carried over is brought into the live directory first. Who had found the way into
- * it before the swap may still create something at any moment until it is removed; it can't be before
- * that is rescued too, since only an empty directory can be removed, and nothing is created in a
- * removed one. A version that is kept is only looked through.
- */
-export function* drain(
+/** Gives staged directories the attributes of the live ones, and syncs them if that is wanted. */
+export function* finishDirs(
   os: Os,
   carry: CarryOver,
-  rescued: Rescued,
-  below: string = "",
+  staged: string[],
+  root: { old: Stat | undefined; mode: number | undefined },
+  sync: boolean,
 ): Steps<void> {
-  const previous = below === "" ? carry.live : inside(carry.live, below);
-  if (!carry.keep) yield* makeWritable(os, previous);
-  for (;;) {
-    const isLeft = ({ name }: Entry): boolean => !rescued.conflicts.has(below + name);
-    const entries = (yield* os.readdir(previous)).filter(isLeft);
-    const others = entries.filter(({ kind }) => kind !== "directory").values();
-    yield* parallel(function* () {
-      const next = yield* settle(others.next());
-      return next.done ? undefined : drainEntry(os, carry, rescued, below + next.value.name);
-    }, AT_ONCE);
-    for (const { name, kind } of entries) {
-      if (kind !== "directory") continue;
-      const relative = below + name;
-      if (!carry.dirs.has(relative) && !isRefused(carry, relative)) {
-        yield* makeMissingDirs(os, carry, relative + "/");
-      }
-      yield* drain(os, carry, rescued, relative + "/");
-      const conflicts = [...rescued.conflicts];
-      if (conflicts.some((path) => path.startsWith(relative + "/"))) {
-        rescued.conflicts.add(relative);
-      }
+  const all = [...new Set([...staged, ...carry.dirs.keys()])];
+  const depth = (relative: string): number => relative === "" ? 0 : relative.split("/").length;
+  for (const relative of all.sort((a, b) => depth(b) - depth(a))) {
+    const old = relative === "" ? root.old : carry.dirs.get(relative);
+    const rules: MetadataRules = relative === ""
+      ? { ...ENTRY_RULES, mode: root.mode }
+      : ENTRY_RULES;
+    if (!sync && old === undefined && rules.mode === undefined) continue;
+    const path = relative === "" ? carry.staging : inside(carry.staging, relative);
+    const open = yield* os.openDir(path);
+    if (open === undefined) continue;
+    try {
+      yield* applyMetadata(os, open, path, rules, old);
+      if (carry.whole.has(relative)) yield* os.utime(open, old!.mtime);
+      if (sync) yield* trySync(os, open, path);
+    } finally {
+      yield* os.close(open);
     }
-    if (carry.keep) return;
-    const error = yield* caught(os.rmdir(previous));
-    if (error === undefined) return;
-    // rename(2) and rmdir(2) name both for a directory that is not empty; xfs takes the second.
-    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    if (entries.length === 0 && rescued.conflicts.size > 0) return;
-  }
-}
-
-function* drainEntry(
-  os: Os,
-  carry: CarryOver,
-  rescued: Rescued,
-  relative: string,
-): Steps<void> {
-  const from = inside(carry.live, relative);
-  let bytes: number | undefined;
-  if (!carry.managed.has(relative) && !isRefused(carry, relative)) {
-    const previous = yield* os.lstat(from);
-    if (isLate(carry, relative, previous)) {
-      if (!(yield* bring(os, carry, relative, previous))) {
-        rescued.conflicts.add(relative);
-        return;
-      }
-      rescued.paths.push(relative);
-    }
-    // What has another name frees nothing.
-    bytes = previous.links > 1 ? 0 : previous.size;
-  }
-  if (!carry.keep) yield* os.unlink(from, bytes);
-}
-
-/** Whether an entry, or a directory that it is in, was not wanted; who came late was never asked. */
-function isRefused({ refused }: CarryOver, relative: string): boolean {
-  return [...parentsOf(relative), relative].some((path) => refused.has(path));
-}
-
-/** Whether the previous version has something else than what was carried over. */
-function isLate(carry: CarryOver, relative: string, previous: Stat): boolean {
-  const copied = carry.copied.get(relative);
-  if (copied === undefined) return carry.inodes.get(relative) !== previous.ino;
-  return copied.ino !== previous.ino || copied.size !== previous.size ||
-    copied.mtime !== previous.mtime || copied.ctime !== previous.ctime;
-}
-
-/** Brings a late change into the live directory; false if that has changed there as well. */
-function* bring(os: Os, carry: CarryOver, relative: string, previous: Stat): Steps<boolean> {
-  const path = inside(carry.staging, relative);
-  const there = yield* present(os, path);
-  if (there?.ino !== carry.inodes.get(relative)) return false;
-  const temp = inside(dirname(path), stagedFileName(basename(path), newToken()));
-  if (there === undefined) yield* makeMissingDirs(os, carry, relative);
-  yield* linkOrCopy(os, carry, relative, previous.kind, there === undefined ? path : temp);
-  if (there !== undefined) yield* os.rename(temp, path);
-  return true;
-}
-
-/** Directories that came late as well, with the modes that they had. */
-function* makeMissingDirs(os: Os, carry: CarryOver, relative: string): Steps<void> {
-  for (const dir of parentsOf(relative)) {
-    const path = inside(carry.staging, dir);
-    if ((yield* look(os, path)) !== undefined) continue;
-    yield* os.mkdir(path, 0o777);
   }
 }

@@ -3,14 +3,13 @@
  */
 
 import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
-import { describe } from "./errors.ts";
-import { Findings } from "./findings.ts";
-import { isMissing } from "./os/errno.ts";
+import { describe } from "./failure.ts";
+import { type CleanupReport, Findings } from "./report.ts";
+import { isMissing } from "./errors.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
-import type { CleanupReport } from "./cleanup_report.ts";
 import { Sweep } from "./sweep.ts";
 
 /**

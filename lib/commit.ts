@@ -4,15 +4,14 @@
  */
 
 import { dirname } from "node:path";
-import { writeFully } from "./block_writer.ts";
+import { writeFully } from "./io.ts";
 import { syncDir } from "./dir_sync.ts";
-import { type Outcome, Refusal } from "./errors.ts";
-import { caught } from "./os/errno.ts";
+import { caught, type Outcome, Refusal } from "./errors.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { type Change, isMarked, markOf, RECORD, toText } from "./record.ts";
 import { isRemote, lookAfresh, refresh } from "./remote.ts";
-import { applyAll } from "./roll_forward.ts";
+import { applyAll } from "./apply.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
 

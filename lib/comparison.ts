@@ -3,7 +3,7 @@
  * of any length takes constant memory.
  */
 
-import { OsError } from "./os/errno.ts";
+import { trySync } from "./dir_sync.ts";
 import type { Handle, Os } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
 
@@ -61,23 +61,6 @@ export class Comparison {
     return this.#block.subarray(0, count);
   }
 }
-
-/** Syncs what is open at a path; false where the system can't. Every other failure stays one. */
-export function* trySync(os: Os, open: Handle, path: string): Steps<boolean> {
-  try {
-    yield* os.fsync(open, path);
-    return true;
-  } catch (error) {
-    if (error instanceof OsError && NO_FSYNC.includes(error.code)) return false;
-    throw error;
-  }
-}
-
-/**
- * fsync(2): EINVAL where a file system has no sync for what is open; ENOSYS and ENOTSUP from servers
- * of network file systems; EPERM from Windows for a handle that can only read (FlushFileBuffers).
- */
-const NO_FSYNC = ["EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EPERM"];
 
 function equal(one: Uint8Array, other: Uint8Array): boolean {
   for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;

@@ -28,6 +28,7 @@ export type Source =
 type Chunks = Iterator<Chunk> | AsyncIterator<Chunk>;
 
 const KINDS = "a string, bytes or an iterable of them";
+
 const ASYNC_KINDS = `${KINDS}, a Blob, a ReadableStream or an async iterable`;
 
 /** Content of an asynchronous function as a source. */
@@ -194,4 +195,19 @@ export function unlessAborted<T>(
 function nameOf(value: unknown): string {
   if (value === null || typeof value !== "object") return String(value);
   return `a ${value.constructor?.name ?? "object"}`;
+}
+
+export function toJson(value: unknown, indent: number | string): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value, null, indent);
+  } catch (error) {
+    throw new TypeError(`the value is not JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  if (text === undefined) {
+    throw new TypeError(`the value is not JSON: ${typeof value}`);
+  }
+  return text + "\n";
 }

@@ -3,12 +3,12 @@
  * but not their inodes; modes, times and, where allowed, owners are the same.
  */
 
-import { copyAttributes, refuseNonUtf8 } from "./carry_over.ts";
 import { Refusal } from "./errors.ts";
 import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
-import type { Entry, Os } from "./os/port.ts";
+import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { parallel, settle, type Steps } from "./steps.ts";
+import { look } from "./target.ts";
 
 /** So many files are copied at a time, where calls answer later. */
 const AT_ONCE = 16;
@@ -66,4 +66,22 @@ function* copyEntry(
   yield* os.copy(path, copy);
   yield* copyAttributes(os, stat, copy);
   onFile(stat.size);
+}
+
+/** Gives a copy the mode, the owner (where allowed) and the time of its original. */
+export function* copyAttributes(os: Os, original: Stat, path: string): Steps<void> {
+  const file = yield* os.open(path);
+  try {
+    yield* applyMetadata(os, file, path, ENTRY_RULES, original);
+    yield* os.utime(file, original.mtime);
+  } finally {
+    yield* os.close(file);
+  }
+}
+
+/** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */
+export function* refuseNonUtf8(os: Os, path: string): Steps<void> {
+  if (!path.includes("\ufffd") || (yield* look(os, path)) !== undefined) return;
+  const why = `the name ${JSON.stringify(path)} is not UTF-8, so it can't be taken over; rename it`;
+  throw new Refusal("EILSEQ", path, why);
 }

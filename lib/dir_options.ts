@@ -1,21 +1,21 @@
-/**
- * The options of operations on directories and of locks; as in `options.ts`, checked before anything
- * is touched.
- */
+/** The options of operations on directories, and the result of a persist. */
 
 import {
-  abortSignal,
   callback,
   type Check,
   type Durability,
   flag,
   known,
-  milliseconds,
+  LOCK_CHECKS,
+  type LockOptions,
+  type LockSettings,
   oneOf,
   permissionBits,
   shown,
+  waiting,
 } from "./options.ts";
 import { checkEntryName } from "./paths.ts";
+import type { Swap } from "./swap.ts";
 
 /** How far a persist has come. */
 export interface DirProgress {
@@ -23,17 +23,6 @@ export interface DirProgress {
   files: number;
   /** Their bytes. */
   bytes: number;
-}
-
-/** Options of everything that takes a lock. */
-export interface LockOptions {
-  /**
-   * How long a lock that another holds is waited for, in ms; 0: not at all, `Infinity`: for ever.
-   * @default {10000}
-   */
-  wait?: number;
-  /** Ends the call early: it fails with `signal.reason` and has changed nothing. */
-  signal?: AbortSignal;
 }
 
 /** Options of everything that replaces a directory. */
@@ -132,18 +121,6 @@ export interface RollbackOptions extends LockOptions {
   lock?: boolean;
 }
 
-/** Options of `transaction`. */
-export type TransactionOptions = Omit<RollbackOptions, "swap">;
-
-/** {@link TransactionOptions} with every question answered. */
-export type TransactionSettings = Omit<RollbackSettings, "swap">;
-
-/** Options of a directory that a transaction replaces; the others are the transaction's own. */
-export type PartOptions = Pick<
-  DirOptions,
-  "mode" | "carryOver" | "writeOnce" | "keep" | "onProgress"
->;
-
 /** {@link RollbackOptions} with every question answered. */
 export type RollbackSettings = LockSettings & Required<Omit<RollbackOptions, keyof LockOptions>>;
 
@@ -152,12 +129,6 @@ export interface RemoveSettings extends LockSettings {
   durability: Durability;
   lock: boolean;
   mustExist: boolean;
-}
-
-/** {@link LockOptions} with every question answered. */
-export interface LockSettings {
-  wait: number;
-  signal: AbortSignal | undefined;
 }
 
 /** {@link DirOptions} with every question answered. */
@@ -203,16 +174,6 @@ export function everything(): boolean {
   return true;
 }
 
-/** Checks the options of a directory that is a part of a transaction. */
-export function partSettings(
-  options: PartOptions | undefined,
-  { durability, lock, wait, signal }: TransactionSettings,
-): DirSettings {
-  const { mode, carryOver, writeOnce, keep, onProgress } = DIR_CHECKS;
-  const given = known<PartOptions>(options, { mode, carryOver, writeOnce, keep, onProgress });
-  return dirSettings({ ...given, durability, lock, wait, signal: signal! });
-}
-
 /** A `carryOver` that forgets its answer must not leave out what it was asked for. */
 function answering(carryOver: (relative: string) => boolean): (relative: string) => boolean {
   return (relative) => {
@@ -220,19 +181,6 @@ function answering(carryOver: (relative: string) => boolean): (relative: string)
     if (typeof answer === "boolean") return answer;
     throw new TypeError(`option "carryOver" must answer true or false, not ${shown(answer)}`);
   };
-}
-
-/** Checks the options of `lock`, and fills in what is absent. */
-export function lockSettings(options: LockOptions | undefined): LockSettings {
-  return waiting(known(options, LOCK_CHECKS));
-}
-
-/** Checks the options of `transaction`, and fills in what is absent. */
-export function transactionSettings(
-  options: TransactionOptions | undefined,
-): TransactionSettings {
-  const { swap: _, ...checks } = ROLLBACK_CHECKS;
-  return rollbackSettings(known<TransactionOptions>(options, checks));
 }
 
 /** Checks the options of `rollback`, and fills in what is absent. */
@@ -257,16 +205,7 @@ export function removeSettings(options: RemoveOptions | undefined): RemoveSettin
   };
 }
 
-function waiting({ wait, signal }: LockOptions): LockSettings {
-  return { wait: wait ?? 10_000, signal };
-}
-
-export const LOCK_CHECKS: Record<keyof LockOptions, Check> = {
-  wait: milliseconds,
-  signal: abortSignal,
-};
-
-const ROLLBACK_CHECKS: Record<keyof RollbackOptions, Check> = {
+export const ROLLBACK_CHECKS: Record<keyof RollbackOptions, Check> = {
   ...LOCK_CHECKS,
   durability: oneOf("full", "file", "none"),
   swap: oneOf("auto", "exchange", "rename"),
@@ -280,7 +219,7 @@ const REMOVE_CHECKS: Record<keyof RemoveOptions, Check> = {
   mustExist: flag,
 };
 
-const DIR_CHECKS: Record<keyof DirOptions, Check> = {
+export const DIR_CHECKS: Record<keyof DirOptions, Check> = {
   ...LOCK_CHECKS,
   durability: oneOf("full", "file", "none"),
   mode: permissionBits,
@@ -301,4 +240,22 @@ function count(name: string, value: unknown): void {
 function relativePaths(name: string, value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError(`option "${name}" must be a list of paths`);
   value.forEach(checkEntryName);
+}
+
+/** What a persist has done. */
+export interface PersistResult {
+  /** The directory, as it was given. */
+  path: string;
+  /** How it got in place. */
+  swap: Swap;
+  /** How many entries were written. */
+  written: number;
+  /** How many entries, directories not counted, were taken over from the version before. */
+  carried: number;
+  /** Entries of the version before that appeared or changed while this one was made: in it as well. */
+  rescued: string[];
+  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
+  durability: Durability;
+  /** What went wrong after the new version was safely in place; empty if nothing did. */
+  warnings: string[];
 }

@@ -9,23 +9,22 @@
  */
 
 import { relative } from "node:path";
-import { type CarryOver, carryOver, startCarrying } from "./carry_over.ts";
+import { type CarryOver, carryOver, finishDirs, startCarrying } from "./carry_over.ts";
 import type { Source } from "./content.ts";
-import type { DirSettings } from "./dir_options.ts";
-import { finishDirs, syncDir, walkStage } from "./dir_sync.ts";
+import type { DirSettings, PersistResult } from "./dir_options.ts";
+import { syncDir, walkStage } from "./dir_sync.ts";
 import { dropKept, EntryWriter } from "./entry_writer.ts";
-import { describe, type Outcome, Refusal } from "./errors.ts";
+import { describe } from "./failure.ts";
+import { isMissing, OsError, type Outcome, Refusal } from "./errors.ts";
 import { persistInPlace } from "./journal.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { narrow } from "./metadata.ts";
-import { isMissing, OsError } from "./os/errno.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import type { PersistResult } from "./persist_result.ts";
 import { dispose } from "./previous.ts";
 import { type Mark, markOf } from "./record.ts";
 import { expectNoFiles, recoverDir } from "./recover_dir.ts";
-import { oldOf } from "./roll_forward.ts";
+import { oldOf } from "./apply.ts";
 import type { Steps } from "./steps.ts";
 import {
   chooseSwap,
@@ -35,8 +34,15 @@ import {
   type SwapPaths,
   swapPaths,
 } from "./swap.ts";
-import { look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
-import { expectDirectory, locateDir } from "./target_dir.ts";
+import {
+  expectDirectory,
+  locateDir,
+  look,
+  makeDirs,
+  type NewDirs,
+  removeDirs,
+  type Target,
+} from "./target.ts";
 import { trash } from "./trash.ts";
 
 /** A part of a transaction: its name in the transaction's directory, and where that is at first and last. */

@@ -1,12 +1,10 @@
 /**
- * A staged directory on its way to the disk: files, then directories from the bottom up, since btrfs
- * keeps of a directory that was not synced itself neither links nor empty directories.
+ * Syncs of files, directories and trees: files, then directories from the bottom up, since btrfs keeps of
+ * a directory that was not synced itself neither links nor empty directories.
  */
 
-import type { CarryOver } from "./carry_over.ts";
-import { trySync } from "./comparison.ts";
-import { applyMetadata, ENTRY_RULES, type MetadataRules } from "./metadata.ts";
-import type { Os, Stat } from "./os/port.ts";
+import { OsError } from "./errors.ts";
+import type { Handle, Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { parallel, type Steps } from "./steps.ts";
 
@@ -64,35 +62,6 @@ function* syncFile(os: Os, path: string): Steps<void> {
   }
 }
 
-/** Gives staged directories the attributes of the live ones, and syncs them if that is wanted. */
-export function* finishDirs(
-  os: Os,
-  carry: CarryOver,
-  staged: string[],
-  root: { old: Stat | undefined; mode: number | undefined },
-  sync: boolean,
-): Steps<void> {
-  const all = [...new Set([...staged, ...carry.dirs.keys()])];
-  const depth = (relative: string): number => relative === "" ? 0 : relative.split("/").length;
-  for (const relative of all.sort((a, b) => depth(b) - depth(a))) {
-    const old = relative === "" ? root.old : carry.dirs.get(relative);
-    const rules: MetadataRules = relative === ""
-      ? { ...ENTRY_RULES, mode: root.mode }
-      : ENTRY_RULES;
-    if (!sync && old === undefined && rules.mode === undefined) continue;
-    const path = relative === "" ? carry.staging : inside(carry.staging, relative);
-    const open = yield* os.openDir(path);
-    if (open === undefined) continue;
-    try {
-      yield* applyMetadata(os, open, path, rules, old);
-      if (carry.whole.has(relative)) yield* os.utime(open, old!.mtime);
-      if (sync) yield* trySync(os, open, path);
-    } finally {
-      yield* os.close(open);
-    }
-  }
-}
-
 /** Syncs a tree that nobody fills any more: all of its file system at once, where that can be had. */
 export function* syncTree(os: Os, path: string, signal: AbortSignal | undefined): Steps<void> {
   const wholeFs = yield* os.openFs(path);
@@ -119,3 +88,20 @@ export function* syncDir(os: Os, path: string): Steps<boolean> {
     yield* os.close(open);
   }
 }
+
+/** Syncs what is open at a path; false where the system can't. Every other failure stays one. */
+export function* trySync(os: Os, open: Handle, path: string): Steps<boolean> {
+  try {
+    yield* os.fsync(open, path);
+    return true;
+  } catch (error) {
+    if (error instanceof OsError && NO_FSYNC.includes(error.code)) return false;
+    throw error;
+  }
+}
+
+/**
+ * fsync(2): EINVAL where a file system has no sync for what is open; ENOSYS and ENOTSUP from servers
+ * of network file systems; EPERM from Windows for a handle that can only read (FlushFileBuffers).
+ */
+const NO_FSYNC = ["EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EPERM"];

@@ -3,17 +3,17 @@
  * present versions have, in directories made as they are needed.
  */
 
-import { BlockWriter, writeFully } from "./block_writer.ts";
+import { BlockWriter } from "./block_writer.ts";
 import { cancel, smallWhole, type Source } from "./content.ts";
 import type { DirSettings } from "./dir_options.ts";
 import type { Contents } from "./dir_sync.ts";
-import { Refusal } from "./errors.ts";
+import { OsError, Refusal } from "./errors.ts";
+import { writeFully } from "./io.ts";
 import { applyMetadata, ENTRY_RULES, modeWhileStaged } from "./metadata.ts";
-import { OsError } from "./os/errno.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside, parentsOf } from "./paths.ts";
 import type { Steps } from "./steps.ts";
-import { look } from "./target.ts";
+import { present } from "./target.ts";
 
 /** Writes entries into a staging directory. */
 export class EntryWriter {
@@ -138,16 +138,6 @@ export function* dropKept(
     dropped++;
   }
   return dropped;
-}
-
-/** What is at an entry's path; nothing where a file has the name of a directory above. */
-export function* present(os: Os, path: string): Steps<Stat | undefined> {
-  try {
-    return yield* look(os, path);
-  } catch (error) {
-    if (error instanceof OsError && error.code === "ENOTDIR") return undefined;
-    throw error;
-  }
 }
 
 function collision(path: string, relative: string): Refusal {

@@ -9,19 +9,21 @@
  * many pieces is synced meanwhile too.
  */
 
-import { isWatched, writeFully } from "./block_writer.ts";
-import { Comparison, trySync } from "./comparison.ts";
+import { isWatched } from "./block_writer.ts";
+import { Comparison } from "./comparison.ts";
+import { trySync } from "./dir_sync.ts";
 import { EarlySyncs } from "./early_syncs.ts";
-import { describe, type Outcome, Refusal } from "./errors.ts";
+import { caught, NOT_OFFERED, OsError, type Outcome, Refusal } from "./errors.ts";
+import { describe } from "./failure.ts";
+import type { FileSettings, WriteResult } from "./file_options.ts";
+import { writeFully } from "./io.ts";
 import { applyMetadata, hasMetadata, keepsStagedMode, modeWhileStaged } from "./metadata.ts";
 import { newToken, stagedFileName } from "./names.ts";
-import type { Durability, FileSettings } from "./options.ts";
-import { caught, NOT_OFFERED, OsError } from "./os/errno.ts";
+import type { Durability } from "./options.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";
-import { fileTarget, locate, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
-import type { WriteResult } from "./write_result.ts";
+import { locate, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
 
 /** A file's new version on its way: find, create, write, then commit or fail or discard. */
 export class FileStage {
@@ -292,4 +294,18 @@ export class FileStage {
   #result(changed: boolean, durability: Durability): WriteResult {
     return { path: this.#given, bytes: this.#bytes, changed, durability };
   }
+}
+
+/** What was found, as the target of a write; refused if a file must not go there. */
+export function fileTarget(found: Target, settings: FileSettings): Target {
+  const { path, name, stat } = found;
+  if (name === "" || stat?.kind === "directory") {
+    throw new Refusal("EISDIR", path, "it is a directory (EISDIR)");
+  }
+  if (stat !== undefined && !settings.overwrite) throw new OsError("EEXIST", "lstat", path);
+  if (stat?.kind === "other") {
+    const why = "it is a device, pipe or socket, which a file must not replace";
+    throw new Refusal("ERR_UNSUPPORTED", path, why);
+  }
+  return stat?.kind === "symlink" ? { ...found, stat: undefined } : found;
 }

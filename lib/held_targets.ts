@@ -4,10 +4,10 @@
  */
 
 import { relative } from "node:path";
-import type { TransactionSettings } from "./dir_options.ts";
+import type { TransactionSettings } from "./transaction_options.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { journalName } from "./names.ts";
-import { caught, type OsError } from "./os/errno.ts";
+import { caught, type OsError } from "./errors.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
 import { findVersions, recoverDir } from "./recover_dir.ts";

@@ -4,17 +4,18 @@
  * of its own; a transaction makes the whole of it survive a crash.
  */
 
-import { type CarryOver, isWanted, refuseMixture, refuseNonUtf8 } from "./carry_over.ts";
+import { type CarryOver, isWanted, refuseMixture } from "./carry_over.ts";
+import { refuseNonUtf8 } from "./copy_tree.ts";
 import { commitAll } from "./commit.ts";
 import { type DirSettings, everything } from "./dir_options.ts";
-import type { Outcome } from "./errors.ts";
+import { caught, type Outcome } from "./errors.ts";
 import { journalName, transactionName } from "./names.ts";
 import type { Os, Stat } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
 import type { Change } from "./record.ts";
 import type { Steps } from "./steps.ts";
-import { caught } from "./os/errno.ts";
-import { makeClaimed, trashClaimed, unclaim } from "./trash.ts";
+import { makeClaimed, unclaim } from "./claim.ts";
+import { trashClaimed } from "./trash.ts";
 
 /** Where the staged version is within the transaction's directory. */
 const STAGE = "0";

@@ -7,7 +7,7 @@
 import type { CleanupSettings } from "./cleanup_options.ts";
 import { lookAtLock } from "./lock.ts";
 import { isShortened, recognise, type Sibling, siblingName } from "./names.ts";
-import { OsError } from "./os/errno.ts";
+import { OsError } from "./errors.ts";
 import type { Entry, Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import type { Steps } from "./steps.ts";

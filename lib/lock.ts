@@ -5,10 +5,11 @@
  */
 
 import { dirname } from "node:path";
-import { Refusal } from "./errors.ts";
+import { caught, isMissing, OsError, Refusal } from "./errors.ts";
+import { writeFully } from "./io.ts";
+import { type Facts, LINE, READABLE, readLines } from "./lock_line.ts";
 import { journalName, siblingName } from "./names.ts";
-import type { LockSettings } from "./dir_options.ts";
-import { caught, isMissing, OsError } from "./os/errno.ts";
+import type { LockSettings } from "./options.ts";
 import { processId } from "./os/mod.ts";
 import { type Handle, type Os, sameFile } from "./os/port.ts";
 import { inside } from "./paths.ts";
@@ -16,7 +17,6 @@ import { isStale, refresh, whileStale } from "./remote.ts";
 import { rollForward } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
-import { writeFully } from "./block_writer.ts";
 
 /** A lock that is held; without a handle where the runtime has no kernel locks. */
 export interface HeldLock {
@@ -26,18 +26,6 @@ export interface HeldLock {
 
 /** So long, in ms, is nobody refused. */
 const PATIENCE = 4;
-
-/** How a line in a lock file starts; a file of that name that starts otherwise is the user's. */
-const MARK = '{"untorn":1';
-
-/** How one ends whose first block a power cut has left as NULs. */
-const TAIL = /"pid":\d+(,"transaction":"[^"]*")?\}\n$/;
-
-/** No line is longer, in bytes: a name of 255 and a transaction. */
-const LINE = 4096;
-
-/** Nor is a lock file; some hundred processes must die under it, one after the other, to fill it. */
-const READABLE = 16 * LINE;
 
 /**
  * Takes the lock of `name` in `dir`, or fails with `ERR_LOCKED`. Who takes it for a transaction tells its
@@ -151,35 +139,6 @@ function* removeUnused(os: Os, path: string, handle: Handle): Steps<void> {
   if (there?.size === 0 && sameFile(yield* os.fstat(handle), there)) yield* os.unlink(path);
 }
 
-/** What is found in a lock file. */
-interface Content extends Partial<Facts> {
-  /** Whether a line was written, and came to the disk. */
-  claims: boolean;
-}
-
-/**
- * What the last whole line says: each holder adds one, so that no crash takes the line of the last.
- * Nothing if the file is the user's.
- */
-function* readLines(os: Os, handle: Handle): Steps<Content | undefined> {
-  const decoder = new TextDecoder();
-  const bytes = new Uint8Array(LINE);
-  let [all, size] = ["", 0];
-  for (let count = LINE; count === LINE;) {
-    count = yield* os.read(handle, bytes);
-    all += decoder.decode(bytes.subarray(0, count), { stream: true });
-    size += count;
-    if (size > READABLE) return undefined;
-  }
-  // A power cut may leave a file its size, and NULs where a line was not written yet.
-  const text = all.replaceAll("\0", "");
-  const claims = text.startsWith(MARK) || text.startsWith(`\n${MARK}`);
-  const isTorn = all.startsWith("\0") && TAIL.test(text);
-  if (!claims && !isTorn && (text !== "" || size >= LINE)) return undefined;
-  const facts = text.split("\n").slice(0, -1).map(factsOf).findLast((line) => line !== undefined);
-  return { ...facts, claims };
-}
-
 /** Names the holder, where its line can be read. */
 function* lockedError(os: Os, path: string): Steps<Refusal> {
   let { holder } = NO_LOCK;
@@ -241,31 +200,4 @@ function* lookOnce(os: Os, path: string): Steps<LockState> {
   } finally {
     yield* closeLock(os, handle);
   }
-}
-
-/** What a lock's line says. */
-interface Facts {
-  target: string;
-  pid: number;
-  /** The path of the transaction that it was taken for, from its directory; only upwards. */
-  transaction?: string | undefined;
-}
-
-function factsOf(line: string): Facts | undefined {
-  try {
-    const value = JSON.parse(line);
-    if (value?.untorn !== 1) return undefined;
-    const { target, pid, transaction } = value;
-    const facts = { target: String(target), pid: Number(pid) };
-    return isUpwards(transaction) ? { ...facts, transaction } : facts;
-  } catch (error) {
-    // A process or a disk died while it was written.
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-/** A lock file may be planted: it leads to nothing but what a cleanup further up would bring to its end. */
-function isUpwards(transaction: unknown): transaction is string {
-  return typeof transaction === "string" && /^(?:\.\.\/)*\.commit-[0-9a-f]{12}$/.test(transaction);
 }

@@ -2,8 +2,9 @@
  * The lock of a path, for callers: what `persistDir` and the other operations take themselves.
  */
 
-import { type LockOptions, lockSettings } from "./dir_options.ts";
-import { describe, Refusal } from "./errors.ts";
+import { type LockOptions, lockSettings } from "./options.ts";
+import { describe } from "./failure.ts";
+import { Refusal } from "./errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";

@@ -3,7 +3,7 @@
  * not even while it is staged, open to anyone whom the old one kept out.
  */
 
-import { NOT_OFFERED, OsError } from "./os/errno.ts";
+import { NOT_OFFERED, OsError } from "./errors.ts";
 import type { Handle, Os, Stat } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
 

@@ -3,10 +3,14 @@
  */
 
 import { asyncSource, type Source, syncSource } from "./content.ts";
-import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
+import {
+  type DirOptions,
+  type DirSettings,
+  dirSettings,
+  type PersistResult,
+} from "./dir_options.ts";
 import { DirStage } from "./dir_stage.ts";
 import { type Entries, filling, type Supply, supply, type SyncEntries } from "./entries.ts";
-import type { PersistResult } from "./persist_result.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";

@@ -2,10 +2,10 @@
  * What a crash left beside a directory, finished or undone as `recovery.ts` decides; under its lock.
  */
 
-import type { LockSettings } from "./dir_options.ts";
 import { Refusal } from "./errors.ts";
 import { addVersion } from "./history.ts";
 import { journalName, keptName, newToken } from "./names.ts";
+import { type LockSettings, shown } from "./options.ts";
 import type { Os } from "./os/port.ts";
 import { inside } from "./paths.ts";
 import { type Action, decide, type Found } from "./recovery.ts";
@@ -96,4 +96,30 @@ export function* recoverDir(
     warnings.push(`${of} was set aside (${action.reason}): see ${JSON.stringify(now)}`);
   }
   return warnings;
+}
+
+/**
+ * Whether a version is valid. What throws is not, and why is added to `invalid`, by path; what forgets
+ * its answer is a mistake, and fails.
+ */
+export function* askValid(
+  validate: ((path: string) => unknown) | undefined,
+  path: string,
+  invalid: Map<string, string>,
+): Steps<boolean> {
+  if (validate === undefined) return true;
+  const failed = (error: unknown): boolean => {
+    invalid.set(path, error instanceof Error ? error.message : String(error));
+    return false;
+  };
+  let answer: unknown;
+  try {
+    answer = validate(path);
+    if (answer instanceof Promise) answer = answer.catch(failed);
+  } catch (error) {
+    return failed(error);
+  }
+  answer = yield* settle(answer);
+  if (typeof answer === "boolean") return answer;
+  throw new TypeError(`option "validate" must answer true or false, not ${shown(answer)}`);
 }

@@ -7,7 +7,7 @@
 
 import { basename, dirname } from "node:path";
 import { fileSystemOf } from "./file_systems.ts";
-import { OsError } from "./os/errno.ts";
+import { OsError } from "./errors.ts";
 import type { Os, Stat } from "./os/port.ts";
 import type { Steps } from "./steps.ts";
 import { inside } from "./paths.ts";

@@ -4,12 +4,12 @@
  */
 
 import { type RemoveOptions, type RemoveSettings, removeSettings } from "./dir_options.ts";
-import { trySync } from "./comparison.ts";
-import { describe, type Outcome, Refusal } from "./errors.ts";
+import { trySync } from "./dir_sync.ts";
+import { describe } from "./failure.ts";
+import { caught, OsError, type Outcome, Refusal } from "./errors.ts";
 import { acquireLock, type HeldLock, lookAtLock, releaseLock } from "./lock.ts";
 import { newToken, siblingName, trashName } from "./names.ts";
 import type { Durability } from "./options.ts";
-import { caught, OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import { type Handle, type Os, sameFile, type Stat } from "./os/port.ts";
 import { inside, split, toPath, withoutSlash } from "./paths.ts";
@@ -18,7 +18,8 @@ import { lookAfresh } from "./remote.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { swapPaths } from "./swap.ts";
 import { look } from "./target.ts";
-import { type Claim, claim, refuseMounts, removeAll, unclaim } from "./trash.ts";
+import { type Claim, claim, unclaim } from "./claim.ts";
+import { refuseMounts, removeAll } from "./trash.ts";
 
 /** What a removal has done. */
 export interface RemoveResult {

@@ -5,19 +5,18 @@
 
 import { type RollbackOptions, type RollbackSettings, rollbackSettings } from "./dir_options.ts";
 import { syncDir, syncTree } from "./dir_sync.ts";
-import { describe, type Outcome, Refusal } from "./errors.ts";
+import { describe } from "./failure.ts";
+import { caught, type Outcome, Refusal } from "./errors.ts";
 import { addVersion, versions } from "./history.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import type { Durability } from "./options.ts";
-import { caught } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
 import { recoverDir } from "./recover_dir.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
 import { chooseSwap, type Swap, swapAndTell, swapPaths } from "./swap.ts";
-import { look } from "./target.ts";
-import { locateDir } from "./target_dir.ts";
+import { locateDir, look } from "./target.ts";
 
 /** A version that is kept. */
 export interface KeptVersion {

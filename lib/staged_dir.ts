@@ -10,11 +10,14 @@ import {
   syncSource,
   unlessAborted,
 } from "./content.ts";
-import { type DirOptions, type DirSettings, dirSettings } from "./dir_options.ts";
+import {
+  type DirOptions,
+  type DirSettings,
+  dirSettings,
+  type PersistResult,
+} from "./dir_options.ts";
 import { DirStage } from "./dir_stage.ts";
-import type { PersistResult } from "./persist_result.ts";
-import { Refusal, SourceError } from "./errors.ts";
-import { OsError } from "./os/errno.ts";
+import { OsError, Refusal, SourceError } from "./errors.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { checkEntryName, toPath } from "./paths.ts";

@@ -5,13 +5,17 @@
 import { BlockWriter } from "./block_writer.ts";
 import { type Chunk, ChunkEncoder } from "./content.ts";
 import { FileStage } from "./file_stage.ts";
-import { type FileOptions, type FileSettings, fileSettings } from "./options.ts";
+import {
+  type FileOptions,
+  type FileSettings,
+  fileSettings,
+  type WriteResult,
+} from "./file_options.ts";
 import { systemCalls } from "./os/mod.ts";
 import type { Os } from "./os/port.ts";
 import { toPath } from "./paths.ts";
 import { queue, Staging } from "./staging.ts";
 import { runAsync, runSync, type Steps } from "./steps.ts";
-import type { WriteResult } from "./write_result.ts";
 
 /**
  * Starts a new version of a file. It is written to a hidden file beside the target, and becomes the

@@ -3,8 +3,8 @@
  * once. What fails is undone at once.
  */
 
-import { describe } from "./errors.ts";
-import { OsError } from "./os/errno.ts";
+import { describe } from "./failure.ts";
+import { OsError } from "./errors.ts";
 import { runAsync, type Steps } from "./steps.ts";
 
 /** A stage, as the protocols make them. */

@@ -10,7 +10,7 @@ import { inside } from "./paths.ts";
 import { lookAfresh } from "./remote.ts";
 import type { Steps } from "./steps.ts";
 import { look } from "./target.ts";
-import { withScratch } from "./trash.ts";
+import { withScratch } from "./claim.ts";
 
 /** How a directory got into its place; `"journal"`: it stayed, and what is in it was replaced. */
 export type Swap = "create" | "exchange" | "rename" | "journal";

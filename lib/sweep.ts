@@ -6,24 +6,23 @@
 
 import { dirname, join } from "node:path";
 import type { CleanupSettings } from "./cleanup_options.ts";
-import type { CleanupReport } from "./cleanup_report.ts";
+import { type CleanupReport, Findings } from "./report.ts";
 import { syncDir } from "./dir_sync.ts";
-import { reasonOf } from "./errors.ts";
-import { Findings } from "./findings.ts";
+import { reasonOf } from "./failure.ts";
 import { findLeftovers, type Leftovers } from "./leftovers.ts";
 import { acquireLock, type LockState, lookAtLock, releaseLock } from "./lock.ts";
 import { siblingName } from "./names.ts";
-import { isMissing } from "./os/errno.ts";
+import { isMissing } from "./errors.ts";
 import type { Entry, Os, Stat } from "./os/port.ts";
 import { inside } from "./paths.ts";
-import { findVersions, perform } from "./recover_dir.ts";
+import { askValid, findVersions, perform } from "./recover_dir.ts";
 import { type Action, decide, isOld } from "./recovery.ts";
 import { rollForward } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
 import { type SwapPaths, swapPaths } from "./swap.ts";
 import { look } from "./target.ts";
-import { canClaim, claim, trashClaimed, unclaim } from "./trash.ts";
-import { askValid } from "./validation.ts";
+import { canClaim, claim, unclaim } from "./claim.ts";
+import { trashClaimed } from "./trash.ts";
 
 /** Where an action is reported. */
 const LISTS = {

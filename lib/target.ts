@@ -1,15 +1,13 @@
 /**
- * The file that is going to be replaced: found through links, looked at once, its directory made
- * where it is missing.
+ * The file or directory that is going to be replaced: found through links, looked at once, its parent
+ * made where it is missing.
  */
 
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { Refusal } from "./errors.ts";
-import type { FileSettings } from "./options.ts";
-import { isMissing, OsError } from "./os/errno.ts";
-import { missingFlags } from "./os/mod.ts";
+import { isMissing, OsError, Refusal } from "./errors.ts";
+import { missingFlags } from "./os/permissions.ts";
 import type { Os, Stat } from "./os/port.ts";
-import { inside, split } from "./paths.ts";
+import { inside, split, withoutSlash } from "./paths.ts";
 import type { Steps } from "./steps.ts";
 
 /** Where a new version goes, and what is there now. */
@@ -26,20 +24,6 @@ export interface Target {
 
 /** As many as Linux follows: MAXSYMLINKS, include/linux/namei.h. */
 const MOST_LINKS = 40;
-
-/** What was found, as the target of a write; refused if a file must not go there. */
-export function fileTarget(found: Target, settings: FileSettings): Target {
-  const { path, name, stat } = found;
-  if (name === "" || stat?.kind === "directory") {
-    throw new Refusal("EISDIR", path, "it is a directory (EISDIR)");
-  }
-  if (stat !== undefined && !settings.overwrite) throw new OsError("EEXIST", "lstat", path);
-  if (stat?.kind === "other") {
-    const why = "it is a device, pipe or socket, which a file must not replace";
-    throw new Refusal("ERR_UNSUPPORTED", path, why);
-  }
-  return stat?.kind === "symlink" ? { ...found, stat: undefined } : found;
-}
 
 /** Finds what is at a path, or where the links there lead, and refuses these unless they are permitted. */
 export function* locate(
@@ -164,5 +148,34 @@ export function* removeDirs(os: Os, dirs: NewDirs): Steps<void> {
       if (error instanceof OsError) return;
       throw error;
     }
+  }
+}
+
+/** What is at an entry's path; nothing where a file has the name of a directory above. */
+export function* present(os: Os, path: string): Steps<Stat | undefined> {
+  try {
+    return yield* look(os, path);
+  } catch (error) {
+    if (error instanceof OsError && error.code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** Finds a directory, or where it is to be. */
+export function* locateDir(os: Os, given: string): Steps<Target> {
+  const target = yield* locate(os, withoutSlash(given), true);
+  if (target.name !== "") return target;
+  const why = "a directory is named by its own name, not by . or .. or /";
+  throw new Refusal("EINVAL", target.path, why);
+}
+
+/** Refuses what is there and can't be replaced by a directory. */
+export function* expectDirectory(os: Os, { path, dir, stat }: Target): Steps<void> {
+  if (stat === undefined) return;
+  if (stat.kind !== "directory") {
+    throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
+  }
+  if (stat.dev !== (yield* os.lstat(inside(dir, "."))).dev) {
+    throw new Refusal("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
   }
 }

@@ -8,26 +8,25 @@ import {
   type Source,
   type SyncContent,
   syncSource,
+  toJson,
   unlessAborted,
 } from "./content.ts";
-import { toJson } from "./atomic_write.ts";
+import type { DirSettings } from "./dir_options.ts";
 import {
-  type DirSettings,
   type PartOptions,
   partSettings,
   type TransactionOptions,
+  type TransactionResult,
   transactionSettings,
-} from "./dir_options.ts";
+} from "./transaction_options.ts";
 import type { DirStage } from "./dir_stage.ts";
 import { type Entries, filling, type Supply, supply, type SyncEntries } from "./entries.ts";
-import { Refusal, SourceError } from "./errors.ts";
+import { OsError, Refusal, SourceError } from "./errors.ts";
 import { known, permissionBits } from "./options.ts";
-import { OsError } from "./os/errno.ts";
 import { systemCalls } from "./os/mod.ts";
 import { checkEntryName, toPath } from "./paths.ts";
 import { queue, Staging } from "./staging.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
-import type { TransactionResult } from "./transaction_result.ts";
 import { TransactionStage } from "./transaction_stage.ts";
 
 /** Options of a file that a transaction writes. */

@@ -8,25 +8,27 @@
  * crash interrupts, the next transaction or a cleanup brings to its end.
  */
 
-import { BlockWriter, writeFully } from "./block_writer.ts";
+import { BlockWriter } from "./block_writer.ts";
+import { writeFully } from "./io.ts";
 import { Changes } from "./changes.ts";
 import { commitAll } from "./commit.ts";
 import { cancel, type Source } from "./content.ts";
-import type { DirSettings, TransactionSettings } from "./dir_options.ts";
+import type { DirSettings } from "./dir_options.ts";
+import type { TransactionResult, TransactionSettings } from "./transaction_options.ts";
 import { DirStage } from "./dir_stage.ts";
-import { describe, type Outcome, Refusal } from "./errors.ts";
+import { describe } from "./failure.ts";
+import { caught, OsError, type Outcome, Refusal } from "./errors.ts";
 import { HeldTargets } from "./held_targets.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
 import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "./metadata.ts";
 import { committedName, recognise, transactionName } from "./names.ts";
-import { caught, OsError } from "./os/errno.ts";
 import type { Handle, Os } from "./os/port.ts";
 import { inside, split } from "./paths.ts";
 import type { Change } from "./record.ts";
 import { finishCommitted } from "./roll_forward.ts";
 import type { Steps } from "./steps.ts";
-import type { TransactionResult } from "./transaction_result.ts";
-import { type Claim, claim, makeClaimed, refuseMounts, trashClaimed, unclaim } from "./trash.ts";
+import { type Claim, claim, makeClaimed, unclaim } from "./claim.ts";
+import { refuseMounts, trashClaimed } from "./trash.ts";
 
 /** So many files are synced one by one: to sync all of a file system waits for others' files too. */
 const SYNCED = 8;

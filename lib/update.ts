@@ -2,23 +2,25 @@
  * A file is read, changed and written back while nobody else does the same: under its lock.
  */
 
-import { toJson, writeFile } from "./atomic_write.ts";
 import {
   asyncSource,
   type Content,
   type Source,
   type SyncContent,
   syncSource,
+  toJson,
   unlessAborted,
 } from "./content.ts";
+import { writeFile } from "./atomic_write.ts";
 import { syncDir } from "./dir_sync.ts";
-import { describe, Refusal, SourceError } from "./errors.ts";
+import { describe } from "./failure.ts";
+import { caught, isMissing, OsError, Refusal, SourceError } from "./errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock.ts";
-import { caught, isMissing, OsError } from "./os/errno.ts";
-import { systemCalls, whyNoLocks } from "./os/mod.ts";
+import { systemCalls } from "./os/mod.ts";
+import { whyNoLocks } from "./os/permissions.ts";
 import type { Os } from "./os/port.ts";
 import { inside, toPath } from "./paths.ts";
-import { readAll } from "./read_all.ts";
+import { readAll } from "./io.ts";
 import { isListed, whileStale } from "./remote.ts";
 import { runAsync, runSync, settle, type Steps } from "./steps.ts";
 import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "./target.ts";
@@ -28,8 +30,8 @@ import {
   type UpdateOptions,
   type UpdateSettings,
   updateSettings,
-} from "./update_options.ts";
-import type { WriteResult } from "./write_result.ts";
+  type WriteResult,
+} from "./file_options.ts";
 
 /** What an update has done. */
 export interface UpdateResult extends WriteResult {

@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findCapabilities } from "../lib/capabilities.ts";
-import { OsError } from "../lib/os/errno.ts";
+import { OsError } from "../lib/errors.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import type { Handle, Os, Stat } from "../lib/os/port.ts";
 import { runSync, settle, type Steps } from "../lib/steps.ts";

@@ -17,7 +17,7 @@ import { cleanUp } from "../lib/cleanup.ts";
 import { cleanupSettings } from "../lib/cleanup_options.ts";
 import { syncSource } from "../lib/content.ts";
 import { dirSettings } from "../lib/dir_options.ts";
-import { OsError } from "../lib/os/errno.ts";
+import { OsError } from "../lib/errors.ts";
 import { siblingName } from "../lib/names.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import { persist } from "../lib/persist_dir.ts";

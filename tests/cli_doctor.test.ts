@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { findCapabilities } from "../lib/capabilities.ts";
 import { doctor } from "../lib/cli/doctor.ts";
 import { selfTest, type TestResult } from "../lib/cli/self_test.ts";
-import { OsError } from "../lib/os/errno.ts";
+import { OsError } from "../lib/errors.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import type { Os } from "../lib/os/port.ts";
 import { runAsync, settle, type Steps } from "../lib/steps.ts";

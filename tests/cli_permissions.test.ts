@@ -3,7 +3,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { libraryPath } from "../lib/os/mod.ts";
+import { libraryPath } from "../lib/os/permissions.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";
 import { type Ended, programCommand, run, runtime } from "./helpers/runtime.ts";
 import { shared } from "./helpers/share.ts";

@@ -3,13 +3,19 @@
  * version or the new one, whole; and what the next persist makes of what a kill left.
  */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../lib/content.ts";
-import { type DirOptions, dirSettings } from "../lib/dir_options.ts";
-import type { PersistResult } from "../lib/persist_result.ts";
+import { type DirOptions, dirSettings, type PersistResult } from "../lib/dir_options.ts";
 import { UntornError } from "../lib/errors.ts";
 import type { Os } from "../lib/os/port.ts";
 import { persist } from "../lib/persist_dir.ts";

@@ -4,12 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../lib/content.ts";
-import {
-  type DirOptions,
-  dirSettings,
-  partSettings,
-  transactionSettings,
-} from "../lib/dir_options.ts";
+import { type DirOptions, dirSettings } from "../lib/dir_options.ts";
+import { partSettings, transactionSettings } from "../lib/transaction_options.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import { persist } from "../lib/persist_dir.ts";
 import type { Durability } from "../lib/options.ts";

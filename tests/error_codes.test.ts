@@ -7,8 +7,7 @@
 import { test } from "node:test";
 import { cleanUp } from "../lib/cleanup.ts";
 import { cleanupSettings } from "../lib/cleanup_options.ts";
-import { UntornError } from "../lib/errors.ts";
-import { OsError } from "../lib/os/errno.ts";
+import { OsError, UntornError } from "../lib/errors.ts";
 import { type Calls, type Os, port } from "../lib/os/port.ts";
 import { runSync, type Steps } from "../lib/steps.ts";
 import { copy, type Image } from "./crash/image.ts";

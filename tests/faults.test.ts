@@ -3,15 +3,23 @@
  * old version or the new one, byte for byte, nothing else, and the outcome that the error claims.
  */
 
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { writeFile } from "../lib/atomic_write.ts";
 import { syncSource } from "../lib/content.ts";
-import { UntornError } from "../lib/errors.ts";
-import { type FileOptions, fileSettings } from "../lib/options.ts";
-import { OsError } from "../lib/os/errno.ts";
+import { OsError, UntornError } from "../lib/errors.ts";
+import { type FileOptions, fileSettings } from "../lib/file_options.ts";
 import type { Os } from "../lib/os/port.ts";
 import { runSync, settle, type Steps } from "../lib/steps.ts";
 import { assert, assertEquals, assertRejects } from "./helpers/assert.ts";

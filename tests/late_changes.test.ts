@@ -15,10 +15,9 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../lib/content.ts";
-import { type DirOptions, dirSettings } from "../lib/dir_options.ts";
+import { type DirOptions, dirSettings, type PersistResult } from "../lib/dir_options.ts";
 import { Refusal } from "../lib/errors.ts";
 import { acquireLock } from "../lib/lock.ts";
-import type { PersistResult } from "../lib/persist_result.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import { persist } from "../lib/persist_dir.ts";
 import { runSync } from "../lib/steps.ts";

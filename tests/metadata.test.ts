@@ -1,13 +1,23 @@
 /** Mode and owner of a new version, and of the temporary file on its way to it. */
 
-import { chmodSync, chownSync, linkSync, readdirSync, readFileSync, renameSync } from "node:fs";
-import { rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { writeFile } from "../lib/atomic_write.ts";
 import { syncSource } from "../lib/content.ts";
-import { type FileOptions, fileSettings } from "../lib/options.ts";
-import { OsError } from "../lib/os/errno.ts";
+import { type FileOptions, fileSettings } from "../lib/file_options.ts";
+import { OsError } from "../lib/errors.ts";
 import type { Os } from "../lib/os/port.ts";
 import type { Steps } from "../lib/steps.ts";
 import { assert, assertEquals } from "./helpers/assert.ts";

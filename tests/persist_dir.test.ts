@@ -494,7 +494,7 @@ test(
     const { dirSettings } = await import("../lib/dir_options.ts");
     const { syncSource } = await import("../lib/content.ts");
     const { runSync } = await import("../lib/steps.ts");
-    const { OsError } = await import("../lib/os/errno.ts");
+    const { OsError } = await import("../lib/errors.ts");
     const { watched } = await import("./helpers/ports.ts");
     const noLinks = watched(systemCalls().sync, ({ name }) => {
       if (name === "link") throw new OsError("EPERM", name);

@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { type RemoveOptions, removeSettings } from "../lib/dir_options.ts";
-import { OsError } from "../lib/os/errno.ts";
+import { OsError } from "../lib/errors.ts";
 import { systemCalls } from "../lib/os/mod.ts";
 import type { Os } from "../lib/os/port.ts";
 import { remove, type RemoveResult } from "../lib/remove.ts";

@@ -3,7 +3,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { OsError } from "../lib/os/errno.ts";
+import { OsError } from "../lib/errors.ts";
 import { whileQuick } from "../lib/os/inline.ts";
 import { atOnceInMemory, needsSync } from "../lib/os/memory.ts";
 import { systemCalls } from "../lib/os/mod.ts";

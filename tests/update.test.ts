@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../lib/content.ts";
 import { update } from "../lib/update.ts";
-import { updateSettings } from "../lib/update_options.ts";
+import { updateSettings } from "../lib/file_options.ts";
 import {
   lockSync,
   UntornError,

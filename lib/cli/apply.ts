@@ -3,15 +3,19 @@
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { copyTree } from "../copy_tree.ts";
 import { asyncSource, syncSource, unlessAborted } from "../content.ts";
-import { partSettings, type TransactionSettings, transactionSettings } from "../dir_options.ts";
+import {
+  partSettings,
+  type TransactionResult,
+  type TransactionSettings,
+  transactionSettings,
+} from "../transaction_options.ts";
 import type { Durability } from "../options.ts";
 import { systemCalls } from "../os/mod.ts";
 import type { Handle, Os } from "../os/port.ts";
 import { inside, toPath } from "../paths.ts";
-import { readAll } from "../read_all.ts";
+import { readAll } from "../io.ts";
 import { Staging } from "../staging.ts";
 import { runAsync, type Steps } from "../steps.ts";
-import type { TransactionResult } from "../transaction_result.ts";
 import { TransactionStage } from "../transaction_stage.ts";
 import {
   asUsage,

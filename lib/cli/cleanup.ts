@@ -6,7 +6,7 @@ import { type CleanupSettings, cleanupSettings } from "../cleanup_options.ts";
 import { systemCalls } from "../os/mod.ts";
 import { inside, toPath } from "../paths.ts";
 import { runAsync } from "../steps.ts";
-import type { CleanupReport } from "../cleanup_report.ts";
+import type { CleanupReport } from "../report.ts";
 import {
   asUsage,
   type Call,

@@ -4,8 +4,9 @@
 
 import { parse, resolve } from "node:path";
 import { parseArgs as utilParseArgs } from "node:util";
-import { OsError } from "../os/errno.ts";
-import { missingFlags, systemCalls } from "../os/mod.ts";
+import { OsError } from "../errors.ts";
+import { missingFlags } from "../os/permissions.ts";
+import { systemCalls } from "../os/mod.ts";
 import { runAsync } from "../steps.ts";
 import type { Host } from "./host.ts";
 import { paint } from "./paint.ts";

@@ -3,7 +3,7 @@
 import { cleanUp } from "../cleanup.ts";
 import { cleanupSettings } from "../cleanup_options.ts";
 import { syncSource } from "../content.ts";
-import { partSettings, transactionSettings } from "../dir_options.ts";
+import { partSettings, transactionSettings } from "../transaction_options.ts";
 import type { Durability } from "../options.ts";
 import type { Os } from "../os/port.ts";
 import { inside } from "../paths.ts";

@@ -2,7 +2,8 @@
 
 import { resolve } from "node:path";
 import type { Capabilities } from "../capabilities.ts";
-import { libraryPath, systemCalls } from "../os/mod.ts";
+import { libraryPath } from "../os/permissions.ts";
+import { systemCalls } from "../os/mod.ts";
 import { toPath } from "../paths.ts";
 import { runAsync } from "../steps.ts";
 import {

@@ -1,6 +1,6 @@
 /** `untorn lock`: a command runs while nobody else holds the lock of a path. */
 
-import { lockSettings } from "../dir_options.ts";
+import { lockSettings } from "../options.ts";
 import { lock as takeLock } from "../lock_path.ts";
 import { toPath } from "../paths.ts";
 import {

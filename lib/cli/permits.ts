@@ -7,8 +7,10 @@
  */
 
 import { dirname, resolve } from "node:path";
-import { describe, Refusal } from "../errors.ts";
-import { libraryPath, missingFfiFlag, missingFlags, systemCalls } from "../os/mod.ts";
+import { describe } from "../failure.ts";
+import { Refusal } from "../errors.ts";
+import { libraryPath, missingFfiFlag, missingFlags } from "../os/permissions.ts";
+import { systemCalls } from "../os/mod.ts";
 import { withoutSlash } from "../paths.ts";
 import { runAsync } from "../steps.ts";
 import type { Swap } from "../swap.ts";

@@ -2,8 +2,12 @@
 
 import { resolve } from "node:path";
 import { copyTree } from "../copy_tree.ts";
-import { type DirOptions, type DirSettings, dirSettings } from "../dir_options.ts";
-import type { PersistResult } from "../persist_result.ts";
+import {
+  type DirOptions,
+  type DirSettings,
+  dirSettings,
+  type PersistResult,
+} from "../dir_options.ts";
 import type { Durability } from "../options.ts";
 import { systemCalls } from "../os/mod.ts";
 import { toPath } from "../paths.ts";

@@ -2,7 +2,7 @@
 
 import { removeSettings } from "../dir_options.ts";
 import type { Durability } from "../options.ts";
-import { OsError } from "../os/errno.ts";
+import { OsError } from "../errors.ts";
 import { systemCalls } from "../os/mod.ts";
 import { toPath, withoutSlash } from "../paths.ts";
 import { remove as removePath } from "../remove.ts";

@@ -6,11 +6,11 @@
 import { writeFile } from "../atomic_write.ts";
 import type { Capabilities } from "../capabilities.ts";
 import { syncSource } from "../content.ts";
-import { lockSettings, removeSettings } from "../dir_options.ts";
-import { Refusal, UntornError } from "../errors.ts";
+import { lockSettings } from "../options.ts";
+import { removeSettings } from "../dir_options.ts";
+import { OsError, Refusal, UntornError } from "../errors.ts";
 import { acquireLock, releaseLock } from "../lock.ts";
-import { fileSettings } from "../options.ts";
-import { OsError } from "../os/errno.ts";
+import { fileSettings } from "../file_options.ts";
 import type { Os } from "../os/port.ts";
 import { inside } from "../paths.ts";
 import { remove } from "../remove.ts";

@@ -1,7 +1,7 @@
 /** A directory that is going to be copied: permitted, there, and neither in the target nor around it. */
 
 import { basename, dirname, join, resolve, sep } from "node:path";
-import { OsError } from "../os/errno.ts";
+import { OsError } from "../errors.ts";
 import { systemCalls } from "../os/mod.ts";
 import type { Os } from "../os/port.ts";
 import { inside } from "../paths.ts";

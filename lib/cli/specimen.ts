@@ -2,13 +2,13 @@
 
 import { writeFile } from "../atomic_write.ts";
 import { syncSource } from "../content.ts";
-import { type DirOptions, dirSettings } from "../dir_options.ts";
+import { type DirOptions, dirSettings, type PersistResult } from "../dir_options.ts";
 import { supply } from "../entries.ts";
-import { type Durability, fileSettings } from "../options.ts";
+import type { Durability } from "../options.ts";
+import { fileSettings } from "../file_options.ts";
 import type { Os } from "../os/port.ts";
 import { inside } from "../paths.ts";
 import { persist } from "../persist_dir.ts";
-import type { PersistResult } from "../persist_result.ts";
 import type { Steps } from "../steps.ts";
 import { look } from "../target.ts";
 

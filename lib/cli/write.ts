@@ -2,7 +2,8 @@
 
 import { writeFile } from "../atomic_write.ts";
 import { asyncSource } from "../content.ts";
-import { type Durability, fileSettings } from "../options.ts";
+import type { Durability } from "../options.ts";
+import { fileSettings } from "../file_options.ts";
 import { systemCalls } from "../os/mod.ts";
 import { toPath } from "../paths.ts";
 import { runAsync } from "../steps.ts";

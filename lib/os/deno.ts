@@ -5,7 +5,7 @@
  */
 
 import { dirname, isAbsolute, sep } from "node:path";
-import { OsError } from "./errno.ts";
+import { OsError } from "../errors.ts";
 import { listSync } from "./deno_listing.ts";
 import { INLINE_BYTES, isSmall, whileQuick } from "./inline.ts";
 import { atOnceInMemory, needsSync } from "./memory.ts";

@@ -4,52 +4,8 @@
  * `ERR_PERMISSION` where the runtime itself refused. Interrupted calls are made again.
  */
 
-import type { OnError, Steps } from "../steps.ts";
-
-/** A system call that failed. */
-export class OsError extends Error {
-  override readonly name = "OsError";
-  /** The errno name, or `ERR_PERMISSION`. */
-  readonly code: string;
-  /** The port's name of the call. */
-  readonly call: string;
-  /** The path it was given, if it takes one. */
-  readonly path: string | undefined;
-
-  constructor(code: string, call: string, path?: string, cause?: unknown) {
-    super(`${call}: ${code}${path === undefined ? "" : ` (${path})`}`, {
-      cause,
-    });
-    this.code = code;
-    this.call = call;
-    this.path = path;
-  }
-}
-
-/** What a file system answers to what it does not have: link(2), chmod(2), chown(2). */
-export const NOT_OFFERED: readonly string[] = [
-  "EPERM",
-  "EINVAL",
-  "ENOSYS",
-  "ENOTSUP",
-  "EOPNOTSUPP",
-];
-
-/** Whether the system says that nothing is at a path. */
-export function isMissing(error: unknown): error is OsError {
-  return error instanceof OsError && error.code === "ENOENT";
-}
-
-/** Runs steps and returns the system's error that ended them, if one did. */
-export function* caught(steps: Steps<unknown>): Steps<OsError | undefined> {
-  try {
-    yield* steps;
-    return undefined;
-  } catch (error) {
-    if (error instanceof OsError) return error;
-    throw error;
-  }
-}
+import { OsError } from "../errors.ts";
+import type { OnError } from "../steps.ts";
 
 /** Makes errors of the call of that name `OsError`s; it is made again as long as it is interrupted. */
 export function amended(name: string): OnError {

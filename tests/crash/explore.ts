@@ -8,7 +8,7 @@ import { cleanupSettings } from "../../lib/cleanup_options.ts";
 import { recognise } from "../../lib/names.ts";
 import type { Durability } from "../../lib/options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { caught } from "../../lib/os/errno.ts";
+import { caught } from "../../lib/errors.ts";
 import { runSync, type Steps } from "../../lib/steps.ts";
 import { chooseSwap } from "../../lib/swap.ts";
 import { look } from "../../lib/target.ts";

@@ -5,12 +5,12 @@ import { syncSource } from "../../lib/content.ts";
 import {
   type DirOptions,
   dirSettings,
-  partSettings,
   removeSettings,
   rollbackSettings,
-  transactionSettings,
 } from "../../lib/dir_options.ts";
-import { type Durability, type FileOptions, fileSettings } from "../../lib/options.ts";
+import { partSettings, transactionSettings } from "../../lib/transaction_options.ts";
+import type { Durability } from "../../lib/options.ts";
+import { type FileOptions, fileSettings, updateSettings } from "../../lib/file_options.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { persist } from "../../lib/persist_dir.ts";
 import { remove } from "../../lib/remove.ts";
@@ -18,7 +18,6 @@ import { rollBack } from "../../lib/rollback.ts";
 import type { Steps } from "../../lib/steps.ts";
 import { TransactionStage } from "../../lib/transaction_stage.ts";
 import { update } from "../../lib/update.ts";
-import { updateSettings } from "../../lib/update_options.ts";
 
 /** An operation in `/d`, and what is there before it. */
 export interface Scenario {

@@ -7,18 +7,18 @@ import { writeFile } from "../../lib/atomic_write.ts";
 import { cleanUp } from "../../lib/cleanup.ts";
 import { cleanupSettings } from "../../lib/cleanup_options.ts";
 import { syncSource } from "../../lib/content.ts";
-import { dirSettings, partSettings, removeSettings } from "../../lib/dir_options.ts";
-import { transactionSettings } from "../../lib/dir_options.ts";
-import { type Durability, fileSettings } from "../../lib/options.ts";
+import { dirSettings, removeSettings } from "../../lib/dir_options.ts";
+import { partSettings, transactionSettings } from "../../lib/transaction_options.ts";
+import type { Durability } from "../../lib/options.ts";
+import { fileSettings, updateSettings } from "../../lib/file_options.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { inside } from "../../lib/paths.ts";
 import { persist } from "../../lib/persist_dir.ts";
-import { readAll } from "../../lib/read_all.ts";
+import { readAll } from "../../lib/io.ts";
 import { remove } from "../../lib/remove.ts";
 import type { Steps } from "../../lib/steps.ts";
 import { TransactionStage } from "../../lib/transaction_stage.ts";
 import { update } from "../../lib/update.ts";
-import { updateSettings } from "../../lib/update_options.ts";
 
 /** Texts by path, `undefined` for a directory. */
 export type World = Map<string, string | undefined>;

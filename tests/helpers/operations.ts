@@ -10,12 +10,12 @@ import { syncSource } from "../../lib/content.ts";
 import {
   type DirOptions,
   dirSettings,
-  partSettings,
   removeSettings,
   rollbackSettings,
-  transactionSettings,
 } from "../../lib/dir_options.ts";
-import { type Durability, fileSettings } from "../../lib/options.ts";
+import { partSettings, transactionSettings } from "../../lib/transaction_options.ts";
+import type { Durability } from "../../lib/options.ts";
+import { fileSettings } from "../../lib/file_options.ts";
 import { recognise } from "../../lib/names.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { persist } from "../../lib/persist_dir.ts";

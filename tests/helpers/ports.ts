@@ -1,7 +1,7 @@
 /** OS ports for tests: real ones that are watched, that fail at a call, that write little at a time. */
 
 import { watched } from "../../lib/cli/watched.ts";
-import { OsError } from "../../lib/os/errno.ts";
+import { OsError } from "../../lib/errors.ts";
 import { systemCalls } from "../../lib/os/mod.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { runAsync, runSync, settle, type Steps } from "../../lib/steps.ts";
