@@ -25,39 +25,39 @@ export {
   atomicWriteJson,
   atomicWriteJsonSync,
   atomicWriteSync,
-} from "./lib/atomic_write.ts";
-export { type Capabilities, capabilities, capabilitiesSync } from "./lib/capabilities.ts";
-export { cleanup, cleanupSync, inspect, inspectSync } from "./lib/cleanup.ts";
-export type { CleanupOptions, CleanupProgress } from "./lib/cleanup_options.ts";
-export type { Chunk, Content, SyncContent } from "./lib/content.ts";
+} from "./lib/file/atomic_write.ts";
+export { type Capabilities, capabilities, capabilitiesSync } from "./lib/doctor/capabilities.ts";
+export { cleanup, cleanupSync, inspect, inspectSync } from "./lib/recovery/cleanup.ts";
+export type { CleanupOptions, CleanupProgress } from "./lib/recovery/cleanup_options.ts";
+export type { Chunk, Content, SyncContent } from "./lib/stage/content.ts";
 export type {
   DirOptions,
   DirProgress,
   PersistResult,
   RemoveOptions,
   RollbackOptions,
-} from "./lib/dir_options.ts";
-export type { Durability, LockOptions } from "./lib/options.ts";
+} from "./lib/dir/dir_options.ts";
+export type { Durability, LockOptions } from "./lib/core/options.ts";
 export type {
   Changed,
   PartOptions,
   TransactionOptions,
   TransactionResult,
-} from "./lib/transaction_options.ts";
-export { type Outcome, UntornError, type UntornErrorInit } from "./lib/errors.ts";
+} from "./lib/transaction/transaction_options.ts";
+export { type Outcome, UntornError, type UntornErrorInit } from "./lib/core/errors.ts";
 export type {
   FileOptions,
   JsonOptions,
   UpdateJsonOptions,
   UpdateOptions,
   WriteResult,
-} from "./lib/file_options.ts";
-export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock_path.ts";
-export type { Progress } from "./lib/block_writer.ts";
-export type { Entries, SyncEntries } from "./lib/entries.ts";
-export { persistDir, persistDirSync } from "./lib/persist_dir.ts";
-export { readStable, readStableSync } from "./lib/read_stable.ts";
-export { atomicRemove, atomicRemoveSync, type RemoveResult } from "./lib/remove.ts";
+} from "./lib/file/file_options.ts";
+export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock/lock.ts";
+export type { Progress } from "./lib/stage/block_writer.ts";
+export type { Entries, SyncEntries } from "./lib/stage/entries.ts";
+export { persistDir, persistDirSync } from "./lib/dir/persist_dir.ts";
+export { readStable, readStableSync } from "./lib/dir/read_stable.ts";
+export { atomicRemove, atomicRemoveSync, type RemoveResult } from "./lib/dir/atomic_remove.ts";
 export {
   history,
   historySync,
@@ -65,16 +65,16 @@ export {
   rollback,
   type RollbackResult,
   rollbackSync,
-} from "./lib/rollback.ts";
-export { type StagedDir, type StagedDirSync, stageDir, stageDirSync } from "./lib/staged_dir.ts";
+} from "./lib/dir/rollback.ts";
+export { type StagedDir, type StagedDirSync, stageDir, stageDirSync } from "./lib/dir/stage_dir.ts";
 export {
   type StagedFile,
   type StagedFileSync,
   stageFile,
   stageFileSync,
-} from "./lib/staged_file.ts";
-export type { CleanupItem, CleanupReport } from "./lib/report.ts";
-export type { Swap } from "./lib/swap.ts";
+} from "./lib/file/stage_file.ts";
+export type { CleanupItem, CleanupReport } from "./lib/recovery/report.ts";
+export type { Swap } from "./lib/fs/swap.ts";
 export {
   type ChangeOptions,
   type Filler,
@@ -83,11 +83,11 @@ export {
   transaction,
   type TransactionSync,
   transactionSync,
-} from "./lib/transaction.ts";
+} from "./lib/transaction/transaction.ts";
 export {
   updateFile,
   updateFileSync,
   updateJson,
   updateJsonSync,
   type UpdateResult,
-} from "./lib/update.ts";
+} from "./lib/file/update_file.ts";

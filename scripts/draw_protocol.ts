@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import type { Os } from "../lib/os/port.ts";
-import { runSync, type Steps } from "../lib/steps.ts";
+import { runSync, type Steps } from "../lib/core/steps.ts";
 import { clean, plant, tree, withoutTimes } from "../tests/crash/explore.ts";
 import { bytesOf, copy, type Image, walk } from "../tests/crash/image.ts";
 import { ModelDisk } from "../tests/crash/model_disk.ts";

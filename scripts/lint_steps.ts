@@ -5,7 +5,7 @@
  * `yield*` does nothing, silently. So each such call must be run, or be handed to what may run it:
  * returned, passed to a call, put in an array or in a variable of a declared type. What is called is
  * told by names and by the types that are written down, in this file and in those that it imports by
- * a relative path. Only `lib/steps.ts` yields without the star.
+ * a relative path. Only `lib/core/steps.ts` yields without the star.
  *
  * `relative-imports`, in `lib/`, `mod.ts` and `cli.ts`: only relative `.ts` files and `node:` built-ins
  * are imported. A module that is imported by URL has no import map, and nothing is installed for it.
@@ -52,7 +52,7 @@ function yieldSteps(context: Context): Deno.lint.LintVisitor {
     },
     CallExpression: (node) => void calls.push(node),
     YieldExpression: (node) => {
-      if (node.delegate || path === "lib/steps.ts") return;
+      if (node.delegate || path === "lib/core/steps.ts") return;
       context.report({
         node,
         message: "a `yield` without `*` runs no steps",

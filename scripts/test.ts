@@ -7,7 +7,7 @@
  *     deno run -A scripts/test.ts [--only deno|bun|node] [PART OF A FILE NAME]...
  */
 
-import { basename, join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import {
   ensureDependencies,
@@ -62,9 +62,13 @@ await main(async () => {
 });
 
 function findFiles(parts: string[]): string[] {
-  return [...Deno.readDirSync(join(project, "tests"))]
-    .map(({ name }) => `tests/${name}`)
-    .filter((file) => file.endsWith(".test.ts"))
+  const below = (dir: string): string[] =>
+    [...Deno.readDirSync(join(project, dir))].flatMap(({ name, isDirectory }) =>
+      isDirectory ? below(`${dir}/${name}`) : [`${dir}/${name}`]
+    );
+  return below("tests")
+    // A cluster's tests are run on it (tests/cluster/README.md).
+    .filter((file) => file.endsWith(".test.ts") && !file.startsWith("tests/cluster/"))
     .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
     .sort();
 }
@@ -86,7 +90,7 @@ async function runTests(runtime: Runtime, files: string[], together: boolean): P
     if (output !== undefined) console.log(`${title}\n${await textOf(output)}`);
     const tests = testCases(await textOf(xml), files);
     const stray = await textOf(uncaught);
-    const silent = files.filter((file) => !tests.some((test) => test.file === basename(file)));
+    const silent = files.filter((file) => !tests.some((test) => test.file === file));
     const problems = [
       tests.some(({ result }) => result === "failed") ? "" : problem,
       silent.length === 0 ? "" : `no test reported of ${silent.join(", ")}`,
@@ -125,13 +129,15 @@ function testCommand(runtime: Runtime, files: string[], xml: string): [string, .
 
 /** The tests of a JUnit report. */
 function testCases(xml: string, files: string[]): TestCase[] {
-  const names = files.map((file) => basename(file));
+  // Deno says ./tests/a.test.ts, Bun tests/a.test.ts; Node gives the whole path.
+  const pathOf = (head: string): string =>
+    relative(project, resolve(project, attribute(head, "file") ?? attribute(head, "classname")!));
   return [...xml.matchAll(/<testcase((?:\s[\w:-]+="[^"]*")*)\s*(?:\/>|>([^]*?)<\/testcase>)/g)]
     .map(([, head, body = ""]): TestCase => {
       const skipped = /<skipped(?:\s[^>]*?message="([^"]*)")?/.exec(body);
       return {
         name: unescape(attribute(head!, "name") ?? ""),
-        file: basename(attribute(head!, "file") ?? attribute(head!, "classname") ?? ""),
+        file: pathOf(head!),
         result: /<(failure|error)\b/.test(body) ? "failed" : skipped ? "skipped" : "passed",
         reason: skipped?.[1] === undefined || skipped[1] === "true"
           ? undefined
@@ -139,7 +145,9 @@ function testCases(xml: string, files: string[]): TestCase[] {
       };
     })
     // Node reports a file that has no tests, or that ended before they had, as a test that passed.
-    .filter(({ name, result }) => result !== "passed" || !names.includes(basename(name)));
+    .filter(({ name, result }) =>
+      result !== "passed" || !files.some((file) => name.endsWith(file))
+    );
 }
 
 function attribute(head: string, name: string): string | undefined {

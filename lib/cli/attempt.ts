@@ -1,10 +1,10 @@
 /** Runs a command, and turns how it ended into messages and an exit code. */
 
-import { UntornError } from "../errors.ts";
-import { type Command, type Entry, UsageError } from "./command.ts";
-import type { Host } from "./host.ts";
-import { paint } from "./paint.ts";
-import { Permits } from "./permits.ts";
+import { UntornError } from "../core/errors.ts";
+import { type Command, type Entry, UsageError } from "./shared/command.ts";
+import type { Host } from "./shared/host.ts";
+import { paint } from "./shared/color.ts";
+import { Permits } from "./shared/permission_check.ts";
 
 /** Returns the exit code. */
 export async function attempt(

@@ -7,7 +7,7 @@
  */
 
 import { isDeno } from "../os/runtime.ts";
-import type { EndSignal, Host } from "./host.ts";
+import type { EndSignal, Host } from "./shared/host.ts";
 
 /** The version of all of it. */
 export const VERSION = "0.1.0";
@@ -19,8 +19,8 @@ export async function main(): Promise<void> {
     const json = args.includes("--json");
     return console.log(json ? JSON.stringify({ version: VERSION }) : `untorn ${VERSION}`);
   }
-  const { COMMANDS, overview } = await import("./commands.ts");
-  const host = (await import("./host.ts")).currentHost();
+  const { COMMANDS, overview } = await import("./registry.ts");
+  const host = (await import("./shared/host.ts")).currentHost();
   const end = async (stream: "stdout" | "stderr", text: string, code: number): Promise<void> => {
     await host.print(stream, text);
     host.exit(code);
@@ -31,7 +31,7 @@ export async function main(): Promise<void> {
   const typed = asked ? args[0]! : name;
   const command = COMMANDS.find(({ name }) => name === typed);
   if (command === undefined) {
-    const { nearest } = await import("./suggest.ts");
+    const { nearest } = await import("./shared/suggest.ts");
     const meant = nearest(typed, COMMANDS.map(({ name }) => name));
     const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
     const text = `untorn: there is no command "${typed}"${hint}; see untorn --help\n`;

@@ -5,10 +5,10 @@
  */
 
 import { dirname, isAbsolute, sep } from "node:path";
-import { OsError } from "../errors.ts";
-import { listSync } from "./deno_listing.ts";
-import { INLINE_BYTES, isSmall, whileQuick } from "./inline.ts";
-import { atOnceInMemory, needsSync } from "./memory.ts";
+import { OsError } from "../core/errors.ts";
+import { listSync } from "./deno_read_dir.ts";
+import { INLINE_BYTES, isSmall, whileQuick } from "./inline_calls.ts";
+import { atOnceInMemory, needsSync } from "./in_memory.ts";
 import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";

@@ -4,8 +4,8 @@
  * `ERR_PERMISSION` where the runtime itself refused. Interrupted calls are made again.
  */
 
-import { OsError } from "../errors.ts";
-import type { OnError } from "../steps.ts";
+import { OsError } from "../core/errors.ts";
+import type { OnError } from "../core/steps.ts";
 
 /** Makes errors of the call of that name `OsError`s; it is made again as long as it is interrupted. */
 export function amended(name: string): OnError {

@@ -4,7 +4,7 @@
  * not permitted (which is looked up, never asked for), the functions are absent. Nothing is opened before the first use.
  */
 
-import { fileSystemOf } from "../file_systems.ts";
+import { fileSystemOf } from "./file_systems.ts";
 import type { Calls, Handle, SyncCalls } from "./port.ts";
 import { isDeno } from "./runtime.ts";
 

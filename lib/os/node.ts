@@ -4,12 +4,12 @@
  */
 
 import type * as Fs from "node:fs";
-import { INLINE_BYTES, isSmall, whileQuick } from "./inline.ts";
-import { atOnceInMemory, needsSync } from "./memory.ts";
+import { INLINE_BYTES, isSmall, whileQuick } from "./inline_calls.ts";
+import { atOnceInMemory, needsSync } from "./in_memory.ts";
 import { native, startWriteback, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
-import { inTurns } from "./turns.ts";
+import { inTurns } from "./event_loop.ts";
 
 type Callback<T> = (error: Error | null, value?: T) => void;
 

@@ -1,9 +1,9 @@
 /** What the runtime has not permitted, and the flags that would; never prompts. */
 
-import { OsError } from "../errors.ts";
-import { runSync } from "../steps.ts";
+import { OsError } from "../core/errors.ts";
+import { runSync } from "../core/steps.ts";
 import { denoMissingFlags } from "./deno.ts";
-import { systemCalls } from "./mod.ts";
+import { systemCalls } from "./system.ts";
 import { libraryPaths, native } from "./native.ts";
 import { nodeMissingFlags } from "./node.ts";
 import { isDeno } from "./runtime.ts";

@@ -5,7 +5,7 @@
  */
 
 import { amended } from "./errno.ts";
-import { lift, type Steps } from "../steps.ts";
+import { lift, type Steps } from "../core/steps.ts";
 
 declare const opened: unique symbol;
 

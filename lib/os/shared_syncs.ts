@@ -6,7 +6,7 @@
  */
 
 import { type Handle, sameFile, type Stat, type SyncCalls } from "./port.ts";
-import { noteWait } from "./turns.ts";
+import { noteWait } from "./event_loop.ts";
 
 /** The syncs of what is at a path. */
 interface Syncs {

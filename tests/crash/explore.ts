@@ -3,15 +3,15 @@
  * after it: a cleanup, a cleanup that is cut off in its turn, the same operation again.
  */
 
-import { cleanUp } from "../../lib/cleanup.ts";
-import { cleanupSettings } from "../../lib/cleanup_options.ts";
-import { recognise } from "../../lib/names.ts";
-import type { Durability } from "../../lib/options.ts";
+import { cleanUp } from "../../lib/recovery/cleanup.ts";
+import { cleanupSettings } from "../../lib/recovery/cleanup_options.ts";
+import { recognise } from "../../lib/core/names.ts";
+import type { Durability } from "../../lib/core/options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { caught } from "../../lib/errors.ts";
-import { runSync, type Steps } from "../../lib/steps.ts";
-import { chooseSwap } from "../../lib/swap.ts";
-import { look } from "../../lib/target.ts";
+import { caught } from "../../lib/core/errors.ts";
+import { runSync, type Steps } from "../../lib/core/steps.ts";
+import { chooseSwap } from "../../lib/fs/swap.ts";
+import { look } from "../../lib/fs/target.ts";
 import { bytesOf, everyCut, type Image, type Moment, someCut, walk } from "./image.ts";
 import { ModelDisk } from "./model_disk.ts";
 import type { Scenario } from "./scenarios.ts";

@@ -4,7 +4,7 @@
  */
 
 import { type Calls, type Handle, type Os, port, type Stat } from "../../lib/os/port.ts";
-import { OsError } from "../../lib/errors.ts";
+import { OsError } from "../../lib/core/errors.ts";
 import {
   apply,
   BLOCK,

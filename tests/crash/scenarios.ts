@@ -1,23 +1,23 @@
 /** Operations that a power cut is to interrupt, small enough that all it may leave can be looked at. */
 
-import { writeFile } from "../../lib/atomic_write.ts";
-import { syncSource } from "../../lib/content.ts";
+import { writeFile } from "../../lib/file/atomic_write.ts";
+import { syncSource } from "../../lib/stage/content.ts";
 import {
   type DirOptions,
   dirSettings,
   removeSettings,
   rollbackSettings,
-} from "../../lib/dir_options.ts";
-import { partSettings, transactionSettings } from "../../lib/transaction_options.ts";
-import type { Durability } from "../../lib/options.ts";
-import { type FileOptions, fileSettings, updateSettings } from "../../lib/file_options.ts";
+} from "../../lib/dir/dir_options.ts";
+import { partSettings, transactionSettings } from "../../lib/transaction/transaction_options.ts";
+import type { Durability } from "../../lib/core/options.ts";
+import { type FileOptions, fileSettings, updateSettings } from "../../lib/file/file_options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { persist } from "../../lib/persist_dir.ts";
-import { remove } from "../../lib/remove.ts";
-import { rollBack } from "../../lib/rollback.ts";
-import type { Steps } from "../../lib/steps.ts";
-import { TransactionStage } from "../../lib/transaction_stage.ts";
-import { update } from "../../lib/update.ts";
+import { persist } from "../../lib/dir/persist_dir.ts";
+import { remove } from "../../lib/dir/atomic_remove.ts";
+import { rollBack } from "../../lib/dir/rollback.ts";
+import type { Steps } from "../../lib/core/steps.ts";
+import { TransactionStage } from "../../lib/transaction/transaction_stage.ts";
+import { update } from "../../lib/file/update_file.ts";
 
 /** An operation in `/d`, and what is there before it. */
 export interface Scenario {

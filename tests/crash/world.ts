@@ -3,22 +3,22 @@
  * operation makes of them. Beside it, the operations themselves.
  */
 
-import { writeFile } from "../../lib/atomic_write.ts";
-import { cleanUp } from "../../lib/cleanup.ts";
-import { cleanupSettings } from "../../lib/cleanup_options.ts";
-import { syncSource } from "../../lib/content.ts";
-import { dirSettings, removeSettings } from "../../lib/dir_options.ts";
-import { partSettings, transactionSettings } from "../../lib/transaction_options.ts";
-import type { Durability } from "../../lib/options.ts";
-import { fileSettings, updateSettings } from "../../lib/file_options.ts";
+import { writeFile } from "../../lib/file/atomic_write.ts";
+import { cleanUp } from "../../lib/recovery/cleanup.ts";
+import { cleanupSettings } from "../../lib/recovery/cleanup_options.ts";
+import { syncSource } from "../../lib/stage/content.ts";
+import { dirSettings, removeSettings } from "../../lib/dir/dir_options.ts";
+import { partSettings, transactionSettings } from "../../lib/transaction/transaction_options.ts";
+import type { Durability } from "../../lib/core/options.ts";
+import { fileSettings, updateSettings } from "../../lib/file/file_options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { inside } from "../../lib/paths.ts";
-import { persist } from "../../lib/persist_dir.ts";
-import { readAll } from "../../lib/io.ts";
-import { remove } from "../../lib/remove.ts";
-import type { Steps } from "../../lib/steps.ts";
-import { TransactionStage } from "../../lib/transaction_stage.ts";
-import { update } from "../../lib/update.ts";
+import { inside } from "../../lib/core/paths.ts";
+import { persist } from "../../lib/dir/persist_dir.ts";
+import { readAll } from "../../lib/fs/io.ts";
+import { remove } from "../../lib/dir/atomic_remove.ts";
+import type { Steps } from "../../lib/core/steps.ts";
+import { TransactionStage } from "../../lib/transaction/transaction_stage.ts";
+import { update } from "../../lib/file/update_file.ts";
 
 /** Texts by path, `undefined` for a directory. */
 export type World = Map<string, string | undefined>;

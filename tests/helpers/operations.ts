@@ -5,24 +5,24 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { writeFile } from "../../lib/atomic_write.ts";
-import { syncSource } from "../../lib/content.ts";
+import { writeFile } from "../../lib/file/atomic_write.ts";
+import { syncSource } from "../../lib/stage/content.ts";
 import {
   type DirOptions,
   dirSettings,
   removeSettings,
   rollbackSettings,
-} from "../../lib/dir_options.ts";
-import { partSettings, transactionSettings } from "../../lib/transaction_options.ts";
-import type { Durability } from "../../lib/options.ts";
-import { fileSettings } from "../../lib/file_options.ts";
-import { recognise } from "../../lib/names.ts";
+} from "../../lib/dir/dir_options.ts";
+import { partSettings, transactionSettings } from "../../lib/transaction/transaction_options.ts";
+import type { Durability } from "../../lib/core/options.ts";
+import { fileSettings } from "../../lib/file/file_options.ts";
+import { recognise } from "../../lib/core/names.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { persist } from "../../lib/persist_dir.ts";
-import { remove } from "../../lib/remove.ts";
-import { rollBack } from "../../lib/rollback.ts";
-import type { Steps } from "../../lib/steps.ts";
-import { TransactionStage } from "../../lib/transaction_stage.ts";
+import { persist } from "../../lib/dir/persist_dir.ts";
+import { remove } from "../../lib/dir/atomic_remove.ts";
+import { rollBack } from "../../lib/dir/rollback.ts";
+import type { Steps } from "../../lib/core/steps.ts";
+import { TransactionStage } from "../../lib/transaction/transaction_stage.ts";
 import { cleanupSync } from "../../mod.ts";
 
 /** An operation on a directory, from generation to generation. */

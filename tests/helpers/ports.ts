@@ -1,12 +1,12 @@
 /** OS ports for tests: real ones that are watched, that fail at a call, that write little at a time. */
 
-import { watched } from "../../lib/cli/watched.ts";
-import { OsError } from "../../lib/errors.ts";
-import { systemCalls } from "../../lib/os/mod.ts";
+import { watched } from "../../lib/doctor/instrument.ts";
+import { OsError } from "../../lib/core/errors.ts";
+import { systemCalls } from "../../lib/os/system.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { runAsync, runSync, settle, type Steps } from "../../lib/steps.ts";
+import { runAsync, runSync, settle, type Steps } from "../../lib/core/steps.ts";
 
-export { type Call, killAfter, watched } from "../../lib/cli/watched.ts";
+export { type Call, killAfter, watched } from "../../lib/doctor/instrument.ts";
 
 /** A port on which the calls with these numbers fail and are not made. */
 export function failing(os: Os, code: string, from: number, to: number = from): Os {

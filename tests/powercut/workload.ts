@@ -8,9 +8,9 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemCalls } from "../../lib/os/mod.ts";
-import type { Durability } from "../../lib/options.ts";
-import { runSync } from "../../lib/steps.ts";
+import { systemCalls } from "../../lib/os/system.ts";
+import type { Durability } from "../../lib/core/options.ts";
+import { runSync } from "../../lib/core/steps.ts";
 import { cleanupSync } from "../../mod.ts";
 import { killAfter } from "../helpers/ports.ts";
 import { operations } from "../helpers/operations.ts";

@@ -4,8 +4,8 @@
  */
 
 import { appendFileSync } from "node:fs";
-import { systemCalls } from "../../lib/os/mod.ts";
-import { runAsync, runSync } from "../../lib/steps.ts";
+import { systemCalls } from "../../lib/os/system.ts";
+import { runAsync, runSync } from "../../lib/core/steps.ts";
 import { operations } from "../helpers/operations.ts";
 
 const [name, dir, from, acks] = process.argv.slice(2) as [string, string, string, string];

@@ -1,0 +1,261 @@
+/** The options of operations on directories, and the result of a persist. */
+
+import {
+  callback,
+  type Check,
+  type Durability,
+  flag,
+  known,
+  LOCK_CHECKS,
+  type LockOptions,
+  type LockSettings,
+  oneOf,
+  permissionBits,
+  shown,
+  waiting,
+} from "../core/options.ts";
+import { checkEntryName } from "../core/paths.ts";
+import type { Swap } from "../fs/swap.ts";
+
+/** How far a persist has come. */
+export interface DirProgress {
+  /** Entries written so far. */
+  files: number;
+  /** Their bytes. */
+  bytes: number;
+}
+
+/** Options of everything that replaces a directory. */
+export interface DirOptions extends LockOptions {
+  /**
+   * What the call makes sure of.
+   * @default {"full"}
+   */
+  durability?: Durability;
+  /**
+   * The permission bits of the directory itself, 0 to 0o7777, set exactly. When absent, an existing
+   * one's are kept, and a new one gets 0o777 less the umask.
+   */
+  mode?: number;
+  /**
+   * What of the present version, if it is not among the entries, is in the new one too: all, nothing,
+   * or what the function returns true for. It is called with relative paths; false for a directory
+   * leaves out all that is in it.
+   * @default {true}
+   */
+  carryOver?: boolean | ((relative: string) => boolean);
+  /**
+   * Entries, by relative path, whose existing version wins over the new one: settings that a user may
+   * have edited.
+   * @default {[]}
+   */
+  writeOnce?: readonly string[];
+  /**
+   * How the new version gets in place. `"exchange"`: in one step, so that the name is never missing;
+   * it takes FFI and a file system that can. `"rename"`: by two renames, between which it is missing
+   * for a moment. `"auto"`: by exchange where that can be had. `"journal"`: the directory itself stays,
+   * with its inode, and so do the files in it that are carried over; each of the others is replaced by a
+   * rename of its own. A crash leaves all or nothing, once the next persist or a cleanup has been there; a
+   * reader sees one version if it uses `readStable`. On a file system that other machines have too it takes
+   * 3.5 s longer, until they have forgotten the version before.
+   * @default {"auto"}
+   */
+  swap?: "auto" | "exchange" | "rename" | "journal";
+  /**
+   * How many previous versions are kept, in `.history-{name}/{n}` beside the directory; the oldest go.
+   * What is carried over is copied then, not linked, so that a change in one version is not in another.
+   * Not with the swap `"journal"`, which leaves no version before.
+   * @default {0}
+   */
+  keep?: number;
+  /**
+   * Whether the directory is locked against other persists, of other processes too.
+   * @default {true}
+   */
+  lock?: boolean;
+  /**
+   * Whether missing directories above it are created, and removed again if the call fails.
+   * @default {true}
+   */
+  createParents?: boolean;
+  /** Called as each entry has been written. */
+  onProgress?: (progress: DirProgress) => void;
+}
+
+/** Options of `atomicRemove`. */
+export interface RemoveOptions extends LockOptions {
+  /**
+   * What the call makes sure of: with `"full"` and `"file"`, that a power cut does not bring back a
+   * part of it; the same step makes sure that it does not bring back anything.
+   * @default {"full"}
+   */
+  durability?: Durability;
+  /**
+   * Whether a directory is locked against those who persist to it. Files have no lock.
+   * @default {true}
+   */
+  lock?: boolean;
+  /**
+   * Whether it is an error if nothing is there.
+   * @default {false}
+   */
+  mustExist?: boolean;
+}
+
+/** Options of `rollback`. */
+export interface RollbackOptions extends LockOptions {
+  /**
+   * What the call makes sure of.
+   * @default {"full"}
+   */
+  durability?: Durability;
+  /**
+   * How the version gets in place, as for `persistDir`.
+   * @default {"auto"}
+   */
+  swap?: "auto" | "exchange" | "rename";
+  /**
+   * Whether the directory is locked against those who persist to it.
+   * @default {true}
+   */
+  lock?: boolean;
+}
+
+/** {@link RollbackOptions} with every question answered. */
+export type RollbackSettings = LockSettings & Required<Omit<RollbackOptions, keyof LockOptions>>;
+
+/** {@link RemoveOptions} with every question answered. */
+export interface RemoveSettings extends LockSettings {
+  durability: Durability;
+  lock: boolean;
+  mustExist: boolean;
+}
+
+/** {@link DirOptions} with every question answered. */
+export interface DirSettings extends LockSettings {
+  durability: Durability;
+  mode: number | undefined;
+  carryOver: (relative: string) => boolean;
+  writeOnce: readonly string[];
+  swap: "auto" | "exchange" | "rename" | "journal";
+  keep: number;
+  lock: boolean;
+  createParents: boolean;
+  onProgress: ((progress: DirProgress) => void) | undefined;
+}
+
+/** Checks the options of an operation on a directory, and fills in what is absent. */
+export function dirSettings(options: DirOptions | undefined): DirSettings {
+  const given = known(options, DIR_CHECKS);
+  const { carryOver = true } = given;
+  if (given.swap === "journal" && given.keep !== undefined && given.keep > 0) {
+    throw new RangeError('with option "swap" as "journal" no version can be kept ("keep")');
+  }
+  return {
+    durability: given.durability ?? "full",
+    mode: given.mode,
+    carryOver: typeof carryOver === "function"
+      ? answering(carryOver)
+      : carryOver
+      ? everything
+      : () => false,
+    writeOnce: given.writeOnce ?? [],
+    swap: given.swap ?? "auto",
+    keep: given.keep ?? 0,
+    lock: given.lock ?? true,
+    createParents: given.createParents ?? true,
+    onProgress: given.onProgress,
+    ...waiting(given),
+  };
+}
+
+/** What `carryOver` is where nothing is left out. */
+export function everything(): boolean {
+  return true;
+}
+
+/** A `carryOver` that forgets its answer must not leave out what it was asked for. */
+function answering(carryOver: (relative: string) => boolean): (relative: string) => boolean {
+  return (relative) => {
+    const answer: unknown = carryOver(relative);
+    if (typeof answer === "boolean") return answer;
+    throw new TypeError(`option "carryOver" must answer true or false, not ${shown(answer)}`);
+  };
+}
+
+/** Checks the options of `rollback`, and fills in what is absent. */
+export function rollbackSettings(options: RollbackOptions | undefined): RollbackSettings {
+  const given = known(options, ROLLBACK_CHECKS);
+  return {
+    durability: given.durability ?? "full",
+    swap: given.swap ?? "auto",
+    lock: given.lock ?? true,
+    ...waiting(given),
+  };
+}
+
+/** Checks the options of `atomicRemove`, and fills in what is absent. */
+export function removeSettings(options: RemoveOptions | undefined): RemoveSettings {
+  const given = known(options, REMOVE_CHECKS);
+  return {
+    durability: given.durability ?? "full",
+    lock: given.lock ?? true,
+    mustExist: given.mustExist ?? false,
+    ...waiting(given),
+  };
+}
+
+export const ROLLBACK_CHECKS: Record<keyof RollbackOptions, Check> = {
+  ...LOCK_CHECKS,
+  durability: oneOf("full", "file", "none"),
+  swap: oneOf("auto", "exchange", "rename"),
+  lock: flag,
+};
+
+const REMOVE_CHECKS: Record<keyof RemoveOptions, Check> = {
+  ...LOCK_CHECKS,
+  durability: oneOf("full", "file", "none"),
+  lock: flag,
+  mustExist: flag,
+};
+
+export const DIR_CHECKS: Record<keyof DirOptions, Check> = {
+  ...LOCK_CHECKS,
+  durability: oneOf("full", "file", "none"),
+  mode: permissionBits,
+  carryOver: (name, value) => typeof value === "function" || flag(name, value),
+  writeOnce: relativePaths,
+  swap: oneOf("auto", "exchange", "rename", "journal"),
+  keep: count,
+  lock: flag,
+  createParents: flag,
+  onProgress: callback,
+};
+
+function count(name: string, value: unknown): void {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
+  throw new RangeError(`option "${name}" must be a number from 0 on, not ${shown(value)}`);
+}
+
+function relativePaths(name: string, value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError(`option "${name}" must be a list of paths`);
+  value.forEach(checkEntryName);
+}
+
+/** What a persist has done. */
+export interface PersistResult {
+  /** The directory, as it was given. */
+  path: string;
+  /** How it got in place. */
+  swap: Swap;
+  /** How many entries were written. */
+  written: number;
+  /** How many entries, directories not counted, were taken over from the version before. */
+  carried: number;
+  /** Entries of the version before that appeared or changed while this one was made: in it as well. */
+  rescued: string[];
+  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
+  durability: Durability;
+  /** What went wrong after the new version was safely in place; empty if nothing did. */
+  warnings: string[];
+}

@@ -1,0 +1,146 @@
+/**
+ * The entries of a staged directory: written into it once each, with the mode and owner that their
+ * present versions have, in directories made as they are needed.
+ */
+
+import { BlockWriter } from "../stage/block_writer.ts";
+import { cancel, smallWhole, type Source } from "../stage/content.ts";
+import type { DirSettings } from "./dir_options.ts";
+import type { Contents } from "../fs/sync.ts";
+import { OsError, Refusal } from "../core/errors.ts";
+import { writeFully } from "../fs/io.ts";
+import { applyMetadata, ENTRY_RULES, modeWhileStaged } from "../fs/metadata.ts";
+import type { Handle, Os, Stat } from "../os/port.ts";
+import { inside, parentsOf } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import { present } from "../fs/target.ts";
+
+/** Writes entries into a staging directory. */
+export class EntryWriter {
+  readonly #os: Os;
+  readonly #settings: DirSettings;
+  readonly #staging: string;
+  readonly #live: string | undefined;
+  /** Directories that are known to be there, by relative path. */
+  readonly #dirs = new Set<string>();
+  /** Entries that can't be opened again to be synced, and were synced as they were written. */
+  readonly synced: Set<string> = new Set();
+  #progress = { files: 0, bytes: 0 };
+
+  /** `live` is the present version, if there is one. */
+  constructor(os: Os, settings: DirSettings, staging: string, live: string | undefined) {
+    this.#os = os;
+    this.#settings = settings;
+    this.#staging = staging;
+    this.#live = live;
+  }
+
+  /** What has been written. */
+  get contents(): Contents {
+    return { dirs: ["", ...this.#dirs], files: this.#progress.files };
+  }
+
+  /** Writes one entry, unless its existing version stays. */
+  *write(relative: string, source: Source): Steps<void> {
+    const { signal, writeOnce, onProgress } = this.#settings;
+    const path = inside(this.#staging, relative);
+    let old: Stat | undefined;
+    let file: Handle | undefined;
+    try {
+      signal?.throwIfAborted();
+      if (this.#live !== undefined) old = yield* present(this.#os, inside(this.#live, relative));
+      if (old !== undefined && writeOnce.includes(relative)) return yield* cancel(source, signal);
+      if (old?.kind !== "file") old = undefined;
+      const parents = parentsOf(relative);
+      if (parents.length > 0) yield* this.#makeDirs(parents);
+      const mode = modeWhileStaged(ENTRY_RULES, old);
+      const small = old === undefined ? smallWhole(source) : undefined;
+      if (small !== undefined) yield* this.#os.createWhole(path, mode, small);
+      else file = yield* this.#os.create(path, mode);
+    } catch (error) {
+      yield* cancel(source, signal);
+      throw error instanceof OsError && error.code === "EEXIST" ? collision(path, relative) : error;
+    }
+    if (file === undefined) this.#progress.bytes += source.size!;
+    else yield* this.#fill(file, relative, source, old);
+    this.#progress.files++;
+    onProgress?.({ ...this.#progress });
+  }
+
+  *#fill(
+    file: Handle,
+    relative: string,
+    source: Source,
+    old: Stat | undefined,
+  ): Steps<void> {
+    const os = this.#os;
+    const path = inside(this.#staging, relative);
+    const progress = this.#progress;
+    const sink = {
+      *write(bytes: Uint8Array): Steps<void> {
+        yield* writeFully(os, file, bytes);
+        progress.bytes += bytes.length;
+      },
+    };
+    const { signal, durability } = this.#settings;
+    try {
+      const writer = new BlockWriter(sink, { signal, onProgress: undefined });
+      yield* writer.writeAll(source);
+      yield* applyMetadata(os, file, path, ENTRY_RULES, old);
+      if (durability !== "none" && old !== undefined && (old.mode & 0o400) === 0) {
+        yield* os.fsync(file, path);
+        this.synced.add(relative);
+      }
+    } finally {
+      yield* os.close(file);
+    }
+  }
+
+  /** Makes directories, each once. */
+  *#makeDirs(parents: string[]): Steps<void> {
+    for (const dir of parents) {
+      if (this.#dirs.has(dir)) continue;
+      const path = inside(this.#staging, dir);
+      try {
+        yield* this.#os.mkdir(path, 0o777);
+      } catch (error) {
+        if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+        // Another entry's steps may have made it just now; or it is an entry itself.
+        if ((yield* this.#os.lstat(path)).kind !== "directory") throw error;
+      }
+      this.#dirs.add(dir);
+    }
+  }
+}
+
+/**
+ * Removes entries whose existing version stays, though a new one was put into the stage by other means
+ * than an {@link EntryWriter}. Returns how many.
+ */
+export function* dropKept(
+  os: Os,
+  { writeOnce }: DirSettings,
+  { live, staging }: { live: string; staging: string },
+): Steps<number> {
+  let dropped = 0;
+  for (const relative of writeOnce) {
+    if ((yield* present(os, inside(live, relative))) === undefined) continue;
+    const path = inside(staging, relative);
+    const staged = yield* present(os, path);
+    if (staged === undefined) continue;
+    if (staged.kind === "directory") {
+      const why =
+        `the entry ${JSON.stringify(relative)} is to be written once (writeOnce), but it is ` +
+        "a directory in the new version";
+      throw new Refusal("EISDIR", path, why);
+    }
+    yield* os.unlink(path);
+    dropped++;
+  }
+  return dropped;
+}
+
+function collision(path: string, relative: string): Refusal {
+  const why = `the entry ${JSON.stringify(relative)} collides with another one`;
+  return new Refusal("EEXIST", path, why);
+}

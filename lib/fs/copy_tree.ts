@@ -1,0 +1,87 @@
+/**
+ * A copy of a tree, for a stage: files share their blocks with the originals where the file system can,
+ * but not their inodes; modes, times and, where allowed, owners are the same.
+ */
+
+import { Refusal } from "../core/errors.ts";
+import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
+import type { Entry, Os, Stat } from "../os/port.ts";
+import { inside } from "../core/paths.ts";
+import { parallel, settle, type Steps } from "../core/steps.ts";
+import { look } from "./target.ts";
+
+/** So many files are copied at a time, where calls answer later. */
+const AT_ONCE = 16;
+
+/** Copies what is in a directory into another one that is there; `onFile` is told each file's size. */
+export function* copyTree(
+  os: Os,
+  from: string,
+  to: string,
+  signal: AbortSignal | undefined,
+  onFile: (bytes: number) => void,
+): Steps<void> {
+  const entries = yield* os.readdir(from);
+  const others = entries.filter(({ kind }) => kind !== "directory").values();
+  yield* parallel(function* () {
+    signal?.throwIfAborted();
+    const next = yield* settle(others.next());
+    return next.done ? undefined : copyEntry(os, from, to, next.value, onFile);
+  }, AT_ONCE);
+  for (const { name, kind } of entries) {
+    if (kind !== "directory") continue;
+    const path = inside(from, name);
+    yield* refuseNonUtf8(os, path);
+    const stat = yield* os.lstat(path);
+    const copy = inside(to, name);
+    yield* os.mkdir(copy, 0o700);
+    yield* copyTree(os, path, copy, signal, onFile);
+    const open = yield* os.openDir(copy);
+    if (open === undefined) continue;
+    try {
+      yield* applyMetadata(os, open, copy, ENTRY_RULES, stat);
+      yield* os.utime(open, stat.mtime);
+    } finally {
+      yield* os.close(open);
+    }
+  }
+}
+
+function* copyEntry(
+  os: Os,
+  from: string,
+  to: string,
+  { name, kind }: Entry,
+  onFile: (bytes: number) => void,
+): Steps<void> {
+  const path = inside(from, name);
+  const copy = inside(to, name);
+  yield* refuseNonUtf8(os, path);
+  if (kind === "symlink") return yield* os.symlink(yield* os.readlink(path), copy);
+  if (kind !== "file") {
+    const why = `${JSON.stringify(path)} is a device, pipe or socket, which can't be copied`;
+    throw new Refusal("ERR_UNSUPPORTED", path, why);
+  }
+  const stat = yield* os.lstat(path);
+  yield* os.copy(path, copy);
+  yield* copyAttributes(os, stat, copy);
+  onFile(stat.size);
+}
+
+/** Gives a copy the mode, the owner (where allowed) and the time of its original. */
+export function* copyAttributes(os: Os, original: Stat, path: string): Steps<void> {
+  const file = yield* os.open(path);
+  try {
+    yield* applyMetadata(os, file, path, ENTRY_RULES, original);
+    yield* os.utime(file, original.mtime);
+  } finally {
+    yield* os.close(file);
+  }
+}
+
+/** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */
+export function* refuseNonUtf8(os: Os, path: string): Steps<void> {
+  if (!path.includes("\ufffd") || (yield* look(os, path)) !== undefined) return;
+  const why = `the name ${JSON.stringify(path)} is not UTF-8, so it can't be taken over; rename it`;
+  throw new Refusal("EILSEQ", path, why);
+}

@@ -1,0 +1,39 @@
+/**
+ * The versions of a directory that are kept: `.history-{name}/{n}`, the highest n the latest.
+ */
+
+import type { Os } from "../os/port.ts";
+import { inside } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import { look } from "./target.ts";
+import { trash } from "./trash.ts";
+
+/** Moves a version into the history; returns its number, which is after all there are and after `last`. */
+export function* addVersion(
+  os: Os,
+  history: string,
+  version: string,
+  last: number = 0,
+): Steps<number> {
+  if ((yield* look(os, history)) === undefined) yield* os.mkdir(history, 0o777);
+  const latest = (yield* versions(os, history)).at(-1) ?? 0;
+  const number = Math.max(latest, last) + 1;
+  yield* os.rename(version, inside(history, `${number}`));
+  return number;
+}
+
+/** Removes the oldest versions, so that so many stay; `dir` is the directory above the history. */
+export function* prune(os: Os, dir: string, history: string, keep: number): Steps<void> {
+  const all = yield* versions(os, history);
+  for (const number of all.slice(0, Math.max(0, all.length - keep))) {
+    yield* trash(os, dir, inside(history, `${number}`));
+  }
+}
+
+/** The numbers of the versions, ascending; what has another name is not Untorn's. */
+export function* versions(os: Os, history: string): Steps<number[]> {
+  const entries = yield* os.readdir(history);
+  return entries.filter(({ name, kind }) => kind === "directory" && /^[1-9]\d{0,14}$/.test(name))
+    .map(({ name }) => Number(name))
+    .sort((one, other) => one - other);
+}

@@ -1,0 +1,133 @@
+/**
+ * Mode and owner of a new version: those of the old one as far as the system allows, and at no time,
+ * not even while it is staged, open to anyone whom the old one kept out.
+ */
+
+import { NOT_OFFERED, OsError } from "../core/errors.ts";
+import type { Handle, Os, Stat } from "../os/port.ts";
+import type { Steps } from "../core/steps.ts";
+
+const SET_ID = 0o6000;
+
+/** What of a new version is given, and what is kept of the old one. */
+export interface MetadataRules {
+  mode: number | undefined;
+  keepMode: boolean;
+  keepOwner: boolean;
+}
+
+/** The rules for what is in a directory: mode and owner of the present version are kept. */
+export const ENTRY_RULES: MetadataRules = { mode: undefined, keepMode: true, keepOwner: true };
+
+/** The mode to create the temporary file with; the umask may take more away. */
+export function modeWhileStaged(
+  settings: MetadataRules,
+  old: Stat | undefined,
+): number {
+  const mode = wantedMode(settings, old);
+  return mode === undefined ? 0o666 : narrow(mode);
+}
+
+/** A mode, without what it may give to somebody else before owner and group are right. */
+export function narrow(mode: number): number {
+  // Its group may not be the old one's yet: until it is, nobody gets more by the group's bits than by
+  // the others', or the other way round.
+  const both = mode & (mode >> 3) & 0o007;
+  const safe = (mode & 0o700) | (both << 3) | both;
+  // What will be changed later must be open to its owner until then.
+  return safe === mode ? safe : safe | 0o600;
+}
+
+/** Whether a file can be left with the mode that it is created with. */
+export function keepsStagedMode(settings: MetadataRules, old: Stat | undefined): boolean {
+  const mode = wantedMode(settings, old);
+  return mode === undefined || narrow(mode) === mode;
+}
+
+/** Whether a file has the owner and mode that {@link applyMetadata} would give it. */
+export function hasMetadata(settings: MetadataRules, now: Stat, old: Stat | undefined): boolean {
+  const owner = settings.keepOwner ? old : undefined;
+  if (owner !== undefined && !sameOwner(now, owner)) return false;
+  return modeFor(settings, now, old) === now.mode;
+}
+
+/**
+ * Gives the written file its owner and mode. One look at it often shows that it has them; returns what was seen,
+ * if it was looked at.
+ */
+export function* applyMetadata(
+  os: Os,
+  file: Handle,
+  path: string,
+  settings: MetadataRules,
+  old: Stat | undefined,
+): Steps<Stat | undefined> {
+  const owner = settings.keepOwner ? old : undefined;
+  if (wantedMode(settings, old) === undefined && owner === undefined) return undefined;
+  let now = yield* os.fstat(file);
+  if (owner !== undefined && !sameOwner(now, owner)) {
+    yield* giveTo(os, file, path, now, owner);
+    // A change of owner may have cleared bits of the mode, as it should: chown(2).
+    now = yield* os.fstat(file);
+  }
+  const mode = modeFor(settings, now, old);
+  if (mode !== now.mode) yield* os.chmod(file, path, mode);
+  return now;
+}
+
+function wantedMode(
+  settings: MetadataRules,
+  old: Stat | undefined,
+): number | undefined {
+  return settings.mode ?? (settings.keepMode ? old?.mode : undefined);
+}
+
+function sameOwner(one: Stat, other: Stat): boolean {
+  return one.uid === other.uid && one.gid === other.gid;
+}
+
+/** Owner and group, or the group alone, or neither: as the system allows. */
+function* giveTo(
+  os: Os,
+  file: Handle,
+  path: string,
+  now: Stat,
+  owner: Stat,
+): Steps<void> {
+  if (yield* tryChown(os, file, path, owner.uid, owner.gid)) return;
+  if (now.gid !== owner.gid) {
+    yield* tryChown(os, file, path, now.uid, owner.gid);
+  }
+}
+
+function* tryChown(
+  os: Os,
+  file: Handle,
+  path: string,
+  uid: number,
+  gid: number,
+): Steps<boolean> {
+  try {
+    yield* os.chown(file, path, uid, gid);
+    return true;
+  } catch (error) {
+    if (error instanceof OsError && NOT_ALLOWED.includes(error.code)) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** Not the owner's or root's to do, not mapped in this namespace, or not known to the file system. */
+const NOT_ALLOWED = [...NOT_OFFERED, "EACCES"];
+
+/** The mode for a file that may have another owner or group than the old one; its own if none is wanted. */
+function modeFor(settings: MetadataRules, now: Stat, old: Stat | undefined): number {
+  if (settings.mode !== undefined) return settings.mode;
+  if (!settings.keepMode || old === undefined) return now.mode;
+  let mode = old.mode;
+  if (!sameOwner(now, old)) mode &= ~SET_ID;
+  // Another group gets no more than the others have, as Vim does it (buf_write).
+  if (now.gid !== old.gid) mode &= ~0o070 | ((mode & 0o007) << 3);
+  return mode;
+}

@@ -1,0 +1,129 @@
+/**
+ * What crashes left below a directory, finished or undone; or only looked at.
+ */
+
+import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
+import { describe } from "../fs/failure.ts";
+import { type CleanupReport, Findings } from "./report.ts";
+import { isMissing } from "../core/errors.ts";
+import { systemCalls } from "../os/system.ts";
+import type { Os } from "../os/port.ts";
+import { toPath } from "../core/paths.ts";
+import { runAsync, runSync, type Steps } from "../core/steps.ts";
+import { Sweep } from "./sweep.ts";
+
+/**
+ * Finishes or undoes what crashes left in a directory: an interrupted swap is rolled back, what was
+ * never acknowledged and what was being deleted is removed. Each target has one whole version after it,
+ * wherever one existed, and nothing of Untorn's beside it. It may run at any time, beside live writers
+ * and other cleanups, and be killed itself: what a live process works on is locked, and left alone.
+ *
+ * It goes by names, which `docs/protocol.md` lists, and touches no others. Links are not followed.
+ *
+ * Permissions in Deno: `--allow-read` and `--allow-write` for the root.
+ *
+ * @param root The directory in which atomic operations were made: the one above their targets.
+ * @param options What differs from the defaults.
+ * @returns What was done and why; empty lists if there was nothing, or no root.
+ * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
+ * @throws {UntornError} When the root can't be listed. What fails below it is in the report.
+ *
+ * @example At the start of a program
+ * ```ts
+ * import { cleanup, persistDir } from "@untorn/untorn";
+ * import { mkdtemp, rename, rm } from "node:fs/promises";
+ *
+ * const dir = await mkdtemp("untorn-example-");
+ * await persistDir(`${dir}/state`, { "a.json": "1" });
+ * await rename(`${dir}/state`, `${dir}/.old-state`); // as after a crash between two renames
+ * const { restored, failed } = await cleanup(dir);
+ * if (restored[0]?.target !== `${dir}/state` || failed.length > 0) throw new Error("?");
+ * await rm(dir, { recursive: true });
+ * ```
+ */
+export async function cleanup(
+  root: string | URL,
+  options?: CleanupOptions,
+): Promise<CleanupReport> {
+  return await runAsync(
+    cleanUp(systemCalls().async, toPath(root), cleanupSettings(options), true),
+  );
+}
+
+/**
+ * The same as {@link cleanup}, done when it returns.
+ *
+ * @param root The directory in which atomic operations were made.
+ * @param options What differs from the defaults.
+ * @returns What was done and why.
+ * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
+ * @throws {UntornError} When the root can't be listed.
+ */
+export function cleanupSync(root: string | URL, options?: CleanupOptions): CleanupReport {
+  return runSync(cleanUp(systemCalls().sync, toPath(root), cleanupSettings(options), true));
+}
+
+/**
+ * What {@link cleanup} would do now, without touching anything. Permissions in Deno: `--allow-read` for
+ * the root.
+ *
+ * @param root The directory in which atomic operations were made.
+ * @param options The options that the cleanup would get.
+ * @returns The report of a cleanup.
+ * @throws {TypeError | RangeError} For a mistake in the call.
+ * @throws {UntornError} When the root can't be listed.
+ *
+ * @example Whether a crash left something
+ * ```ts
+ * import { inspect } from "@untorn/untorn";
+ * import { mkdir, mkdtemp, rm } from "node:fs/promises";
+ *
+ * const dir = await mkdtemp("untorn-example-");
+ * await mkdir(`${dir}/.staging-state`);
+ * const { removed } = await inspect(dir);
+ * if (removed[0]?.path !== `${dir}/.staging-state`) throw new Error("?");
+ * await rm(dir, { recursive: true });
+ * ```
+ */
+export async function inspect(
+  root: string | URL,
+  options?: CleanupOptions,
+): Promise<CleanupReport> {
+  return await runAsync(
+    cleanUp(systemCalls().async, toPath(root), cleanupSettings(options), false),
+  );
+}
+
+/**
+ * The same as {@link inspect}, done when it returns.
+ *
+ * @param root The directory in which atomic operations were made.
+ * @param options The options that the cleanup would get.
+ * @returns The report of a cleanup.
+ * @throws {TypeError | RangeError} For a mistake in the call.
+ * @throws {UntornError} When the root can't be listed.
+ */
+export function inspectSync(root: string | URL, options?: CleanupOptions): CleanupReport {
+  return runSync(cleanUp(systemCalls().sync, toPath(root), cleanupSettings(options), false));
+}
+
+/** A cleanup, or an inspection, as steps. */
+export function* cleanUp(
+  os: Os,
+  root: string,
+  settings: CleanupSettings,
+  acts: boolean,
+): Steps<CleanupReport> {
+  try {
+    return yield* new Sweep(os, settings, acts).run(root);
+  } catch (error) {
+    if (isMissing(error) && !settings.mustExist) return new Findings().report;
+    throw describe(error, {
+      operation: acts ? "clean up" : "inspect",
+      target: root,
+      outcome: "unchanged",
+      existed: false,
+      path: root,
+    });
+  }
+}
