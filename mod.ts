@@ -40,6 +40,7 @@ export type {
 export type { Durability, LockOptions } from "./lib/core/options.ts";
 export type {
   Changed,
+  ChangeOptions,
   PartOptions,
   TransactionOptions,
   TransactionResult,
@@ -75,15 +76,13 @@ export {
 } from "./lib/file/stage_file.ts";
 export type { CleanupItem, CleanupReport } from "./lib/recovery/report.ts";
 export type { Swap } from "./lib/fs/swap.ts";
-export {
-  type ChangeOptions,
-  type Filler,
-  type FillerSync,
-  type Transaction,
-  transaction,
-  type TransactionSync,
-  transactionSync,
-} from "./lib/transaction/transaction.ts";
+export { transaction, transactionSync } from "./lib/transaction/transaction.ts";
+export type {
+  Filler,
+  FillerSync,
+  Transaction,
+  TransactionSync,
+} from "./lib/transaction/transaction_steps.ts";
 export {
   updateFile,
   updateFileSync,

@@ -93,7 +93,7 @@ async function main([command, first, second]: string[]): Promise<string> {
     if (command === "rollback") {
       const { version, kept } = await rollback(
         first,
-        second === undefined ? second : Number(second),
+        second === undefined ? {} : { to: Number(second) },
       );
       return `back at version ${version}; what was there is version ${kept}`;
     }

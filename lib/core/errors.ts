@@ -60,7 +60,7 @@ export class UntornError extends Error {
   /** What stands now. */
   readonly outcome: Outcome;
 
-  /** Made by Untorn; `message` is built from the rest by {@link describe}. */
+  /** Made by Untorn; `message` is built from the rest by `describeFailure`. */
   constructor(message: string, init: UntornErrorInit) {
     super(message, { cause: init.cause });
     this.code = init.code;
@@ -126,6 +126,60 @@ export const NOT_OFFERED: readonly string[] = [
 /** Whether the system says that nothing is at a path. */
 export function isMissing(error: unknown): error is OsError {
   return error instanceof OsError && error.code === "ENOENT";
+}
+
+/** An error of a commit, with the version that stands after it; see {@link outcomeOf}. */
+export class CommitError extends Error {
+  /** Which version stands now. */
+  readonly outcome: Outcome;
+  /** A path that could not be removed. */
+  readonly leftover: string | undefined;
+
+  /** `cause` is the error itself. */
+  constructor(cause: unknown, outcome: Outcome, leftover?: string) {
+    super("the commit failed", { cause });
+    this.outcome = outcome;
+    this.leftover = leftover;
+  }
+}
+
+/** Which version stands after an error; the old one, unless the error says otherwise. */
+export function outcomeOf(error: unknown): Outcome {
+  return error instanceof CommitError ? error.outcome : "unchanged";
+}
+
+/** Runs the step of a commit. An error carries the outcome that `look` finds; `"unknown"` if that fails, too. */
+export function* withOutcome<T>(step: Steps<T>, look: () => Steps<Outcome>): Steps<T> {
+  try {
+    return yield* step;
+  } catch (error) {
+    let outcome: Outcome = "unknown";
+    try {
+      outcome = yield* look();
+    } catch (second) {
+      if (!(second instanceof OsError)) throw second;
+    }
+    throw new CommitError(error, outcome);
+  }
+}
+
+/** Runs steps that can only fail once the new version is in place. */
+export function* afterReplacing<T>(steps: Steps<T>): Steps<T> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    throw new CommitError(error, "replaced");
+  }
+}
+
+/** Runs each of the steps, whatever becomes of the others; returns the first error of the system. */
+export function* caughtOfAll(all: readonly Steps<unknown>[]): Steps<OsError | undefined> {
+  const errors: OsError[] = [];
+  for (const steps of all) {
+    const error = yield* caught(steps);
+    if (error !== undefined) errors.push(error);
+  }
+  return errors[0];
 }
 
 /** Runs steps and returns the system's error that ended them, if one did. */

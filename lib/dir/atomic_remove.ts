@@ -3,23 +3,23 @@
  * deleted; under its lock, after what a crash left beside it was recovered: else it would come back.
  */
 
-import { type RemoveOptions, type RemoveSettings, removeSettings } from "./dir_options.ts";
-import { trySync } from "../fs/sync.ts";
-import { describe } from "../fs/failure.ts";
-import { caught, OsError, type Outcome, Refusal } from "../core/errors.ts";
-import { acquireLock, type HeldLock, lookAtLock, releaseLock } from "../lock/lock_file.ts";
+import { caught, OsError, outcomeOf, Refusal, withOutcome } from "../core/errors.ts";
 import { newToken, siblingName, trashName } from "../core/names.ts";
 import type { Durability } from "../core/options.ts";
-import { systemCalls } from "../os/system.ts";
-import { type Handle, type Os, sameFile, type Stat } from "../os/port.ts";
 import { inside, split, toPath, withoutSlash } from "../core/paths.ts";
-import { findVersions, recoverDir } from "../recovery/recover_dir.ts";
-import { lookAfresh } from "../fs/shared_fs.ts";
-import { runAsync, runSync, settle, type Steps } from "../core/steps.ts";
-import { swapPaths } from "../fs/swap.ts";
-import { look } from "../fs/target.ts";
+import type { Steps } from "../core/steps.ts";
 import { type Claim, claim, unclaim } from "../fs/claim.ts";
+import { describeFailure } from "../fs/failure.ts";
+import { lookAfresh } from "../fs/shared_fs.ts";
+import { swapPaths } from "../fs/swap.ts";
+import { trySync } from "../fs/sync.ts";
+import { look } from "../fs/target.ts";
 import { refuseMounts, removeAll } from "../fs/trash.ts";
+import { lookAtLock, releaseQuietly } from "../lock/lock_file.ts";
+import { type Handle, type Os, sameFile, type Stat } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
+import { findVersions, lockAndRecover } from "../recovery/recover_dir.ts";
+import { type RemoveOptions, type RemoveSettings, removeSettings } from "./dir_options.ts";
 
 /** What a removal has done. */
 export interface RemoveResult {
@@ -59,11 +59,11 @@ export interface RemoveResult {
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function atomicRemove(
+export function atomicRemove(
   path: string | URL,
   options?: RemoveOptions,
 ): Promise<RemoveResult> {
-  return await runAsync(remove(systemCalls().async, toPath(path), removeSettings(options)));
+  return runOnSystem((os) => remove(os, toPath(path), removeSettings(options)));
 }
 
 /**
@@ -76,7 +76,7 @@ export async function atomicRemove(
  * @throws {UntornError} When it failed; `outcome` says whether it is gone all the same.
  */
 export function atomicRemoveSync(path: string | URL, options?: RemoveOptions): RemoveResult {
-  return runSync(remove(systemCalls().sync, toPath(path), removeSettings(options)));
+  return runOnSystemSync((os) => remove(os, toPath(path), removeSettings(options)));
 }
 
 /** A removal, as steps. */
@@ -85,92 +85,78 @@ export function* remove(os: Os, given: string, settings: RemoveSettings): Steps<
   try {
     return yield* removal.run();
   } catch (error) {
-    throw describe(error, {
-      operation: "remove",
-      target: given,
-      outcome: removal.outcome,
-      existed: true,
-      path: given,
-    });
+    const outcome = removal.result.removed ? "replaced" : outcomeOf(error);
+    throw describeFailure(error, "remove", given, { existed: true, outcome });
   }
 }
 
 class Removal {
   readonly #os: Os;
   readonly #path: string;
+  readonly #dir: string;
+  readonly #name: string;
   readonly #settings: RemoveSettings;
-  readonly #result: RemoveResult;
-  outcome: Outcome = "unchanged";
+  readonly result: RemoveResult;
 
   constructor(os: Os, given: string, settings: RemoveSettings) {
-    this.#os = os;
-    this.#path = withoutSlash(given);
-    this.#settings = settings;
     const { durability } = settings;
-    this.#result = { path: given, removed: false, durability, warnings: [] };
+    const path = withoutSlash(given);
+    const { dir, name } = split(path);
+    this.#name = name;
+    this.#os = os;
+    this.#path = path;
+    this.#dir = dir;
+    this.#settings = settings;
+    this.result = { path: given, removed: false, durability, warnings: [] };
   }
 
   *run(): Steps<RemoveResult> {
-    const os = this.#os;
-    const { lock, signal } = this.#settings;
-    const path = this.#path;
-    signal?.throwIfAborted();
-    const { dir, name } = split(path);
-    if (name === "") {
-      throw new Refusal("EINVAL", path, "it is removed by its own name, not by . or .. or /");
+    this.#settings.signal?.throwIfAborted();
+    if (this.#name === "") {
+      const why = "it is removed by its own name, not by . or .. or /";
+      throw new Refusal("EINVAL", this.#path, why);
     }
-    let stat = yield* look(os, path);
-    if (stat === undefined || stat.kind === "directory") {
-      const paths = swapPaths(dir, name);
-      const { staging, old } = yield* findVersions(os, paths, () => settle(true));
-      if (stat === undefined && !staging && old === "missing") {
-        return yield* this.#missing(dir);
-      }
-      const held = lock ? yield* acquireLock(os, dir, name, this.#settings) : undefined;
-      try {
-        if (held?.handle !== undefined || !(yield* this.#mayBeLive(dir, name))) {
-          this.#result.warnings.push(...yield* recoverDir(os, dir, name, paths, this.#settings));
-        }
-        stat = yield* look(os, path);
-        if (stat !== undefined) yield* this.#removeNow(dir, stat);
-      } finally {
-        yield* this.#unlock(held);
-      }
-    } else yield* this.#removeNow(dir, stat);
-    return stat === undefined ? yield* this.#missing(dir) : this.#result;
+    const stat = yield* look(this.#os, this.#path);
+    if (stat === undefined || stat.kind === "directory") yield* this.#removeVersions(stat);
+    else yield* this.#remove(stat);
+    if (!this.result.removed) yield* this.#confirmMissing();
+    return this.result;
   }
 
-  /** There is nothing to be removed; who removed it may not have synced that. */
-  *#missing(dir: string): Steps<RemoveResult> {
+  /** Removes a directory, and what a crash left beside it, which would bring it back. */
+  *#removeVersions(there: Stat | undefined): Steps<void> {
     const os = this.#os;
-    const { mustExist, durability } = this.#settings;
-    if (mustExist) throw new OsError("ENOENT", "lstat", this.#path);
-    if (durability === "none" || (yield* look(os, inside(dir, "."))) === undefined) {
-      return this.#result;
-    }
-    const above = yield* os.openDir(dir);
+    const { lock } = this.#settings;
+    const [dir, name] = [this.#dir, this.#name];
+    const paths = swapPaths(dir, name);
+    const { found } = yield* findVersions(os, paths);
+    if (there === undefined && !found.staging && found.old === "missing") return;
+    // Without the lock, the stage of a live process must not be taken for a leftover.
+    const isSafe = lock && (yield* os.canLock()) || !(yield* this.#mayBeStaged(dir, name));
+    const locked = isSafe ? yield* lockAndRecover(os, paths, this.#settings) : undefined;
+    const { warnings } = this.result;
     try {
-      yield* this.#sync(above, dir);
+      warnings.push(...locked?.warnings ?? []);
+      const stat = locked === undefined ? yield* look(os, this.#path) : locked.live;
+      if (stat !== undefined) yield* this.#remove(stat);
     } finally {
-      if (above !== undefined) yield* os.close(above);
+      yield* releaseQuietly(os, locked?.lock, warnings);
     }
-    return this.#result;
   }
 
-  /** Without the lock, what a live process stages must not be taken for a leftover. */
-  *#mayBeLive(dir: string, name: string): Steps<boolean> {
+  *#mayBeStaged(dir: string, name: string): Steps<boolean> {
     const { state } = yield* lookAtLock(this.#os, inside(dir, siblingName("lock", name)));
     return state === "held" || state === "unknown";
   }
 
-  *#removeNow(dir: string, stat: Stat): Steps<void> {
+  *#remove(stat: Stat): Steps<void> {
     const os = this.#os;
     const path = this.#path;
     const isDir = stat.kind === "directory";
-    const aside = inside(dir, trashName(newToken()));
-    const { durability, signal } = this.#settings;
-    // Opened before the step: what can fail early should fail while it is still there.
-    const above = durability === "none" ? undefined : yield* os.openDir(dir);
+    const aside = inside(this.#dir, trashName(newToken()));
+    const { signal } = this.#settings;
+    // Opened before the step: a failure should come while the entry is still there.
+    const above = yield* this.#openParent();
     let claimed: Claim | undefined;
     try {
       if (isDir) {
@@ -178,45 +164,44 @@ class Removal {
         claimed = yield* claim(os, path);
       }
       signal?.throwIfAborted();
-      yield* this.#step(isDir ? os.rename(path, aside) : os.unlink(path), stat);
-      this.#result.removed = true;
-      yield* this.#sync(above, dir);
+      yield* withOutcome(isDir ? os.rename(path, aside) : os.unlink(path), function* () {
+        const now = yield* lookAfresh(os, path);
+        return now !== undefined && sameFile(now, stat) ? "unchanged" : "replaced";
+      });
+      this.result.removed = true;
+      yield* this.#syncParent(above);
       if (!isDir) return;
       const error = yield* caught(removeAll(os, aside));
       if (error === undefined) return;
       const why = `${JSON.stringify(aside)} could not be deleted (${error.code})`;
-      this.#result.warnings.push(`${why}: a cleanup tries again`);
+      this.result.warnings.push(`${why}: a cleanup tries again`);
     } finally {
       yield* unclaim(os, claimed);
       if (above !== undefined) yield* os.close(above);
     }
   }
 
-  /** The step in which it disappears; after an error only a look tells whether it did. */
-  *#step(step: Steps<void>, stat: Stat): Steps<void> {
-    try {
-      yield* step;
-    } catch (error) {
-      this.outcome = "unknown";
-      const now = yield* lookAfresh(this.#os, this.#path);
-      this.outcome = now !== undefined && sameFile(now, stat) ? "unchanged" : "replaced";
-      throw error;
-    }
-    this.outcome = "replaced";
-  }
-
-  *#sync(above: Handle | undefined, dir: string): Steps<void> {
+  /** Nothing is there to be removed; the process that removed it may not have synced that. */
+  *#confirmMissing(): Steps<void> {
+    const os = this.#os;
+    if (this.#settings.mustExist) throw new OsError("ENOENT", "lstat", this.#path);
     if (this.#settings.durability === "none") return;
-    if (above === undefined || !(yield* trySync(this.#os, above, dir))) {
-      this.#result.durability = "none";
+    if ((yield* look(os, inside(this.#dir, "."))) === undefined) return;
+    const above = yield* this.#openParent();
+    try {
+      yield* this.#syncParent(above);
+    } finally {
+      if (above !== undefined) yield* os.close(above);
     }
   }
 
-  *#unlock(held: HeldLock | undefined): Steps<void> {
-    if (held === undefined) return;
-    const error = yield* caught(releaseLock(this.#os, held));
-    if (error === undefined) return;
-    const { warnings } = this.#result;
-    warnings.push(`the lock file ${JSON.stringify(held.path)} could not be removed`);
+  *#openParent(): Steps<Handle | undefined> {
+    return this.#settings.durability === "none" ? undefined : yield* this.#os.openDir(this.#dir);
+  }
+
+  *#syncParent(above: Handle | undefined): Steps<void> {
+    if (this.#settings.durability === "none") return;
+    if (above !== undefined && (yield* trySync(this.#os, above, this.#dir))) return;
+    this.result.durability = "none";
   }
 }

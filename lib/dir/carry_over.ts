@@ -16,11 +16,11 @@ import type { Entry, Os, Stat } from "../os/port.ts";
 import { inside, parentsOf } from "../core/paths.ts";
 import { parallel, type Steps } from "../core/steps.ts";
 
-/** A carry-over from a live directory to a staged one. */
+/** A carry-over from the live version to the staged one; draining it, from the previous to the live one. */
 export interface CarryOver {
-  live: string;
-  staging: string;
-  /** The file system of the live directory: what is on another can't be carried. */
+  from: string;
+  into: string;
+  /** The file system of `from`: an entry of another can't be carried. */
   dev: number;
   /** Whether an unmanaged entry is wanted in the new version; false for what is below such a one. */
   wanted: (relative: string) => boolean;
@@ -51,8 +51,8 @@ export function startCarrying(
   { carryOver, writeOnce, keep }: DirSettings,
 ): CarryOver {
   return {
-    live,
-    staging,
+    from: live,
+    into: staging,
     dev,
     wanted: carryOver,
     always: writeOnce,
@@ -82,10 +82,10 @@ export function isWanted({ wanted, always }: CarryOver, relative: string): boole
 /** Carries what is below a relative path (`""` or one that ends in a slash). */
 export function* carryOver(os: Os, carry: CarryOver, below: string = ""): Steps<void> {
   const staged = new Map<string, Stat["kind"]>();
-  for (const { name, kind } of yield* os.readdir(inside(carry.staging, below))) {
+  for (const { name, kind } of yield* os.readdir(inside(carry.into, below))) {
     staged.set(name, kind);
   }
-  const entries = yield* os.readdir(inside(carry.live, below));
+  const entries = yield* os.readdir(inside(carry.from, below));
   const dirs: Entry[] = [];
   const others = entries.values();
   yield* parallel(function* () {
@@ -97,7 +97,7 @@ export function* carryOver(os: Os, carry: CarryOver, below: string = ""): Steps<
         carry.refused.add(relative);
         continue;
       }
-      yield* refuseNonUtf8(os, inside(carry.live, relative));
+      yield* refuseNonUtf8(os, inside(carry.from, relative));
       if (isDir && (own === undefined || own === "directory")) dirs.push(entry);
       else if (own === undefined) return carryEntry(os, carry, relative, entry.kind);
       else if (isDir || own === "directory") refuseMixture(carry, relative, isDir);
@@ -111,12 +111,12 @@ export function* carryOver(os: Os, carry: CarryOver, below: string = ""): Steps<
 }
 
 function* carryDir(os: Os, carry: CarryOver, relative: string, isNew: boolean): Steps<void> {
-  const stat = yield* os.lstat(inside(carry.live, relative));
+  const stat = yield* os.lstat(inside(carry.from, relative));
   if (stat.dev !== carry.dev) throw otherFileSystem(carry, relative);
   carry.dirs.set(relative, stat);
   if (isNew) {
     carry.whole.add(relative);
-    yield* os.mkdir(inside(carry.staging, relative), 0o700);
+    yield* os.mkdir(inside(carry.into, relative), 0o700);
   }
   yield* carryOver(os, carry, relative + "/");
 }
@@ -127,7 +127,7 @@ function* carryEntry(
   relative: string,
   kind: Stat["kind"],
 ): Steps<void> {
-  const to = inside(carry.staging, relative);
+  const to = inside(carry.into, relative);
   yield* linkOrCopy(os, carry, relative, kind, to);
   carry.inodes.set(relative, (yield* os.lstat(to)).ino);
   carry.carried++;
@@ -140,7 +140,7 @@ export function* linkOrCopy(
   kind: Stat["kind"],
   to: string,
 ): Steps<void> {
-  const from = inside(carry.live, relative);
+  const from = inside(carry.from, relative);
   try {
     if (!carry.keep || kind !== "file") return yield* os.link(from, to);
   } catch (error) {
@@ -159,7 +159,7 @@ export function* linkOrCopy(
 export function refuseMixture(carry: CarryOver, relative: string, isDir: boolean): void {
   // What is not wanted need not be saved.
   if (!isWanted(carry, relative)) return;
-  const path = inside(carry.live, relative);
+  const path = inside(carry.from, relative);
   const [there, new_] = isDir ? ["a directory", "a file"] : ["a file", "a directory"];
   const why =
     `${JSON.stringify(path)} is ${there}, and ${new_} in the new version; remove it, or ` +
@@ -168,7 +168,7 @@ export function refuseMixture(carry: CarryOver, relative: string, isDir: boolean
 }
 
 function otherFileSystem(carry: CarryOver, relative: string): Refusal {
-  const path = inside(carry.live, relative);
+  const path = inside(carry.from, relative);
   const why = `${JSON.stringify(path)} is on another file system, and can't be carried over ` +
     `(EXDEV); unmount it, or exclude it (carryOver)`;
   return new Refusal("EXDEV", path, why);
@@ -190,7 +190,7 @@ export function* finishDirs(
       ? { ...ENTRY_RULES, mode: root.mode }
       : ENTRY_RULES;
     if (!sync && old === undefined && rules.mode === undefined) continue;
-    const path = relative === "" ? carry.staging : inside(carry.staging, relative);
+    const path = relative === "" ? carry.into : inside(carry.into, relative);
     const open = yield* os.openDir(path);
     if (open === undefined) continue;
     try {

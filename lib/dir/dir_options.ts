@@ -104,6 +104,8 @@ export interface RemoveOptions extends LockOptions {
 
 /** Options of `rollback`. */
 export interface RollbackOptions extends LockOptions {
+  /** The number of the version, from 1 on, see `history`; the latest by default. */
+  to?: number;
   /**
    * What the call makes sure of.
    * @default {"full"}
@@ -122,7 +124,10 @@ export interface RollbackOptions extends LockOptions {
 }
 
 /** {@link RollbackOptions} with every question answered. */
-export type RollbackSettings = LockSettings & Required<Omit<RollbackOptions, keyof LockOptions>>;
+export type RollbackSettings =
+  & LockSettings
+  & Required<Omit<RollbackOptions, keyof LockOptions | "to">>
+  & { to: number | undefined };
 
 /** {@link RemoveOptions} with every question answered. */
 export interface RemoveSettings extends LockSettings {
@@ -187,6 +192,7 @@ function answering(carryOver: (relative: string) => boolean): (relative: string)
 export function rollbackSettings(options: RollbackOptions | undefined): RollbackSettings {
   const given = known(options, ROLLBACK_CHECKS);
   return {
+    to: given.to,
     durability: given.durability ?? "full",
     swap: given.swap ?? "auto",
     lock: given.lock ?? true,
@@ -207,6 +213,7 @@ export function removeSettings(options: RemoveOptions | undefined): RemoveSettin
 
 export const ROLLBACK_CHECKS: Record<keyof RollbackOptions, Check> = {
   ...LOCK_CHECKS,
+  to: versionNumber,
   durability: oneOf("full", "file", "none"),
   swap: oneOf("auto", "exchange", "rename"),
   lock: flag,
@@ -231,6 +238,11 @@ export const DIR_CHECKS: Record<keyof DirOptions, Check> = {
   createParents: flag,
   onProgress: callback,
 };
+
+function versionNumber(_name: string, value: unknown): void {
+  if (Number.isSafeInteger(value) && (value as number) > 0) return;
+  throw new RangeError(`a version is a number from 1 on, not ${shown(value)}`);
+}
 
 function count(name: string, value: unknown): void {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return;

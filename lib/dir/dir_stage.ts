@@ -1,39 +1,21 @@
 /**
- * The protocol of one directory X, the only place that knows it; all of it under the lock of X:
+ * The stage of one directory X, all of it under the lock of X:
  *
- *     recover X → make .staging-X → write → carry over → sync all of it and the directory above → swap →
- *     move the previous version away → sync the directory above → rescue late changes → empty it
+ *     lock X → recover X → make .staging-X → write → seal: carry over, sync all of it and the parent
  *
- * A reader of X sees the old version or the new one. Whatever fails before the swap leaves X as it was;
- * what fails afterwards is told in the result, and is no failure, except for the second sync.
+ *     new ──open──▶ open ──seal──▶ sealed ──▶ published (publish.ts), or handed to a transaction
+ *                    └──────discard───┴─────▶ discarded
+ *
+ * A stage that is discarded leaves X as it was, and nothing beside it.
  */
 
 import { relative } from "node:path";
-import { type CarryOver, carryOver, finishDirs, startCarrying } from "./carry_over.ts";
-import type { Source } from "../stage/content.ts";
-import type { DirSettings, PersistResult } from "./dir_options.ts";
-import { syncDir, walkStage } from "../fs/sync.ts";
-import { dropKept, EntryWriter } from "./entry_writer.ts";
-import { describe } from "../fs/failure.ts";
-import { isMissing, OsError, type Outcome, Refusal } from "../core/errors.ts";
-import { persistInPlace } from "./replace_in_place.ts";
-import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
-import { narrow } from "../fs/metadata.ts";
-import type { Os } from "../os/port.ts";
+import { isMissing, OsError, Refusal } from "../core/errors.ts";
 import { inside } from "../core/paths.ts";
-import { dispose } from "./previous.ts";
-import { type Mark, markOf, type Part } from "../journal/record.ts";
-import { expectNoFiles, recoverDir } from "../recovery/recover_dir.ts";
-import { oldOf } from "../journal/apply.ts";
 import type { Steps } from "../core/steps.ts";
-import {
-  chooseSwap,
-  type Swap,
-  swapAndTell,
-  type SwapChoice,
-  type SwapPaths,
-  swapPaths,
-} from "../fs/swap.ts";
+import { narrow } from "../fs/metadata.ts";
+import { type SwapPaths, swapPaths } from "../fs/swap.ts";
+import { syncDir, walkStage } from "../fs/sync.ts";
 import {
   expectDirectory,
   locateDir,
@@ -44,80 +26,127 @@ import {
   type Target,
 } from "../fs/target.ts";
 import { trash } from "../fs/trash.ts";
+import type { Part } from "../journal/record.ts";
+import { type HeldLock, releaseLock, releaseQuietly } from "../lock/lock_file.ts";
+import type { Os } from "../os/port.ts";
+import { lockAndRecover } from "../recovery/recover_dir.ts";
+import type { Source } from "../stage/content.ts";
+import { type CarryOver, carryOver, finishDirs, startCarrying } from "./carry_over.ts";
+import type { DirSettings } from "./dir_options.ts";
+import { dropKept, EntryWriter } from "./entry_writer.ts";
 
-/** A directory's new version on its way: open, write, then commit or fail or discard. */
+/** A new version that is complete, and on the disk if it is to be. */
+export interface SealedDir {
+  /** X, with its present version. */
+  target: Target;
+  paths: SwapPaths;
+  carry: CarryOver;
+  /** The number of entries that were written. */
+  written: number;
+}
+
+/** A new version of a directory: opened, written, sealed; or discarded. */
 export class DirStage {
   readonly #os: Os;
   readonly #given: string;
-  readonly #settings: DirSettings;
+  readonly settings: DirSettings;
   readonly #part: Part | undefined;
   readonly #newParents: NewDirs = { made: [], parents: [] };
+  readonly warnings: string[] = [];
   #target: Target | undefined;
-  #lock: HeldLock | undefined;
   #paths: SwapPaths | undefined;
-  #hasParent = true;
-  #staged = false;
-  #handedOut = false;
-  #choice: SwapChoice | undefined;
-  #warnings: string[] = [];
-  #outcome: Outcome = "unchanged";
+  /** The file system of the directory above; nothing as long as that is missing. */
+  #dev: number | undefined;
+  #lock: HeldLock | undefined;
   #entries: EntryWriter | undefined;
-  #carry: CarryOver | undefined;
-  #written = 0;
+  #isMade = false;
+  #isHandedOut = false;
 
+  /** A transaction stages its directories as parts of its own. */
   constructor(os: Os, given: string, settings: DirSettings, part?: Part) {
     this.#os = os;
     this.#given = given;
-    this.#settings = settings;
+    this.settings = settings;
     this.#part = part;
   }
 
-  /** The staging directory; who knows it may fill it by other means than `write`. */
+  /** The staging directory; from here on, others than `write` may fill it. */
   get path(): string {
-    this.#handedOut = true;
+    this.#isHandedOut = true;
     return this.#paths!.staging;
   }
 
-  /** Locks the target, recovers it, and makes the staging directory. */
-  *open(): Steps<void> {
-    const os = this.#os;
-    const settings = this.#settings;
-    yield* this.#find();
-    const { dir, name } = this.#target!;
-    const transaction = this.#part && relative(dir, this.#part.committed);
-    if (settings.lock && this.#hasParent) {
-      this.#lock = yield* acquireLock(os, dir, name, settings, transaction);
-    }
-    this.#paths = { ...swapPaths(dir, name), live: this.#target!.path };
-    if (this.#hasParent) yield* this.#recover();
-    if (this.#part !== undefined) {
-      this.#paths.staging = inside(this.#part.staged, this.#part.name);
-    }
-    const { stat } = this.#target!;
-    const mode = settings.mode ?? stat?.mode;
-    yield* os.mkdir(this.#paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
-    this.#staged = true;
-    const present = stat === undefined ? undefined : this.#paths.live;
-    this.#entries = new EntryWriter(os, settings, this.#paths.staging, present);
+  /** The most exact path there is for an error without one. */
+  get pathOfErrors(): string {
+    return this.#paths?.staging ?? this.#target?.path ?? this.#given;
   }
 
-  /** Finishes or undoes what a crash left, and looks at what there is then. */
-  *#recover(): Steps<void> {
+  /** Whether there was a version before. */
+  get hasPrevious(): boolean {
+    return this.#target?.stat !== undefined;
+  }
+
+  /** The file system on which X is, or will be. */
+  get dev(): number | undefined {
+    return this.#target?.stat?.dev ?? this.#dev;
+  }
+
+  *open(): Steps<void> {
+    yield* this.prepare();
+    yield* this.make();
+  }
+
+  /** Finds X, locks and recovers it. */
+  *prepare(): Steps<Target> {
+    yield* this.#find();
+    const { dir, name, path } = this.#target!;
+    this.#paths = { ...swapPaths(dir, name), live: path };
+    if (this.#dev !== undefined) yield* this.#recover(this.#dev);
+    return this.#target!;
+  }
+
+  /** Finds X, and makes the directories above it. */
+  *#find(): Steps<void> {
     const os = this.#os;
-    const settings = this.#settings;
-    const { dir, name } = this.#target!;
-    const paths = this.#paths!;
-    yield* expectNoFiles(os, paths);
-    // First: a writer that deletes what it finds is how the last good version gets lost.
-    this.#warnings = yield* recoverDir(os, dir, name, paths, settings);
-    // Whoever had the lock before may have put something else there; a link is not followed again.
-    const stat = yield* look(os, paths.live);
-    this.#target = { ...this.#target!, stat };
-    yield* expectDirectory(os, this.#target);
+    const { createParents, signal } = this.settings;
+    signal?.throwIfAborted();
+    const target = this.#target = yield* locateDir(os, this.#given);
+    const above = yield* look(os, inside(target.dir, "."));
+    this.#dev = above?.dev;
+    if (above !== undefined) return expectDirectory(target.path, target.stat, above.dev);
+    // A transaction makes them when it is committed; until then nobody can lock or persist there.
     if (this.#part !== undefined) return;
-    const dev = stat?.dev ?? (yield* os.lstat(inside(dir, "."))).dev;
-    const wanted = settings.swap === "journal" ? "rename" : settings.swap;
-    this.#choice = yield* chooseSwap(os, dir, dev, wanted);
+    if (!createParents) throw new OsError("ENOENT", "lstat", target.path);
+    yield* makeDirs(os, target.dir, this.#newParents);
+    this.#dev = (yield* os.lstat(inside(target.dir, "."))).dev;
+  }
+
+  /** First of all: a writer that deletes leftovers unread is how the last good version gets lost. */
+  *#recover(dev: number): Steps<void> {
+    const transaction = this.#part && relative(this.#target!.dir, this.#part.committed);
+    const { lock, live, warnings } = yield* lockAndRecover(
+      this.#os,
+      this.#paths!,
+      this.settings,
+      { transaction, refusesFiles: true },
+    );
+    this.#lock = lock;
+    this.warnings.push(...warnings);
+    // The holder before may have put something else there; a link is not followed again.
+    this.#target = { ...this.#target!, stat: live };
+    expectDirectory(this.#target.path, live, dev);
+  }
+
+  /** Makes the staging directory. */
+  *make(): Steps<void> {
+    const paths = this.#paths!;
+    if (this.#part !== undefined) paths.staging = inside(this.#part.staged, this.#part.name);
+    const { stat } = this.#target!;
+    const mode = this.settings.mode ?? stat?.mode;
+    yield* this.#os.mkdir(paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
+    this.#isMade = true;
+    const present = stat === undefined ? undefined : paths.live;
+    this.#entries = new EntryWriter(this.#os, this.settings, paths.staging, present);
   }
 
   /** Writes one entry, unless its existing version stays. */
@@ -125,120 +154,76 @@ export class DirStage {
     return this.#entries!.write(relative, source);
   }
 
-  /** Makes what was staged the new version. */
-  *commit(): Steps<PersistResult> {
+  /**
+   * Completes the new version, and syncs it as the durability says. `carries` is false for a version that
+   * is moved into X entry by entry, where everything else stays.
+   */
+  *seal(carries: boolean = true): Steps<SealedDir> {
     const os = this.#os;
-    const { durability, signal, swap: wanted } = this.#settings;
-    const { stat } = this.#target!;
-    const inPlace = wanted === "journal" && stat !== undefined;
-    const carry = yield* this.#prepare(!inPlace);
-    signal?.throwIfAborted();
-    const told = (outcome: Outcome): void => void (this.#outcome = outcome);
-    if (inPlace) {
-      const moved = (path: string): void => void (this.#paths = { ...this.#paths!, staging: path });
-      const end = yield* persistInPlace(os, carry, stat, this.#settings, { outcome: told, moved });
-      if (end.left !== undefined) {
-        this.#warnings.push(
-          `${JSON.stringify(end.left)} could not be deleted: a cleanup tries again`,
-        );
-      }
-      return yield* this.#end("journal", end.durable);
+    const { durability, signal, mode } = this.settings;
+    const paths = this.#paths!;
+    const target = this.#target!;
+    if ((yield* look(os, paths.staging)) === undefined) {
+      const why = "its staging directory is gone: somebody removed it";
+      throw new Refusal("ENOENT", paths.staging, why);
     }
-    const swap: Swap = yield* swapAndTell(os, this.#paths!, this.#choice!, stat, told);
-    // The previous version's name means something until it is moved away, after two renames the last good one.
-    const sync = durability === "full" || durability === "file" && swap === "rename";
-    return yield* this.#end(swap, sync ? undefined : false);
-  }
-
-  /** Makes what was staged whole, to be swapped in by a transaction; returns what the record needs. */
-  *handOver(): Steps<{ ino: number; before: Mark | null }> {
-    yield* this.#prepare(true);
-    const { ino } = yield* this.#os.lstat(this.#paths!.staging);
-    return { ino, before: markOf(this.#target!.stat) };
-  }
-
-  /** What is left to do once a transaction has swapped it in; it is in place whatever happens. */
-  *swapped(durable: boolean): Steps<PersistResult> {
-    this.#outcome = "replaced";
-    const { committed, name } = this.#part!;
-    const staging = inside(committed, name);
-    const old = oldOf(staging);
-    this.#paths = { ...this.#paths!, staging, old };
-    const renamed = (yield* look(this.#os, old)) !== undefined;
-    const exchanged = !renamed && (yield* look(this.#os, staging)) !== undefined;
-    return yield* this.#end(exchanged ? "exchange" : renamed ? "rename" : "create", durable);
-  }
-
-  /** Makes what was staged whole, with what is carried over unless all of that stays where it is. */
-  *#prepare(carries: boolean): Steps<CarryOver> {
-    const os = this.#os;
-    const { durability, signal } = this.#settings;
-    const { staging } = this.#paths!;
-    const { stat } = this.#target!;
-    if ((yield* look(os, staging)) === undefined) {
-      throw new Refusal("ENOENT", staging, "its staging directory is gone: somebody removed it");
-    }
-    const wholeFs = durability === "none" ? undefined : yield* os.openFs(staging);
-    const carry = this.#carry = startCarrying(this.#paths!, stat?.dev ?? 0, this.#settings);
+    const wholeFs = durability === "none" ? undefined : yield* os.openFs(paths.staging);
     try {
       const sync = durability !== "none" && wholeFs === undefined;
-      const { dirs, files } = this.#handedOut || sync
-        ? yield* walkStage(os, staging, sync, this.#entries!.synced, signal)
+      const carry = startCarrying(paths, target.stat?.dev ?? 0, this.settings);
+      const { dirs, files } = this.#isHandedOut || sync
+        ? yield* walkStage(os, paths.staging, sync, this.#entries!.synced, signal)
         : this.#entries!.contents;
-      this.#written = files;
-      if (stat !== undefined) {
-        this.#written -= yield* dropKept(os, this.#settings, this.#paths!);
+      let written = files;
+      if (target.stat !== undefined) {
+        written -= yield* dropKept(os, this.settings, paths);
         if (carries) yield* carryOver(os, carry);
       }
-      yield* finishDirs(os, carry, dirs, { old: stat, mode: this.#settings.mode }, sync);
+      yield* finishDirs(os, carry, dirs, { old: target.stat, mode }, sync);
       if (sync) yield* this.#syncClaim(carries);
       if (wholeFs !== undefined) yield* os.syncFs(wholeFs);
-      return carry;
+      return { target, paths, carry, written };
     } finally {
       if (wholeFs !== undefined) yield* os.closeFs(wholeFs);
     }
   }
 
-  /** The new version is in place: only its sync can fail, unless it is known whether it is `durable`. */
-  *#end(swap: Swap, durable: boolean | undefined): Steps<PersistResult> {
-    const { durability, keep } = this.#settings;
-    const { staging, old } = this.#paths!;
+  /** Syncs new directories above, and, where a version is moved, the lock file, which claims it. */
+  *#syncClaim(moves: boolean): Steps<void> {
+    const os = this.#os;
+    for (const parent of this.#newParents.parents) yield* syncDir(os, parent);
+    if (!moves || !this.hasPrevious) return;
+    // Recovery must be able to read the full name of a target whose name was shortened.
+    if (this.#lock?.handle !== undefined) yield* os.fsync(this.#lock.handle, this.#lock.path);
+    yield* syncDir(os, this.#target!.dir);
+  }
+
+  /** Ends the stage once its version is in place; a failure becomes a warning. */
+  *close(warnings: string[]): Steps<void> {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    this.leave();
+    yield* releaseQuietly(this.#os, lock, warnings);
+  }
+
+  /** Leaves the staged version where it is: it is published, or recovery will decide. */
+  leave(): void {
+    this.#isMade = false;
     this.#newParents.made = [];
-    this.#staged = false;
-    const result: PersistResult = {
-      path: this.#given,
-      swap,
-      written: this.#written,
-      carried: this.#carry!.carried,
-      rescued: [],
-      durability,
-      warnings: this.#warnings,
-    };
-    if (swap === "exchange" || swap === "rename") {
-      const previous = swap === "exchange" ? staging : old;
-      const how = { keep, sync: durable === undefined };
-      const isSynced = yield* dispose(this.#os, previous, this.#paths!, this.#carry!, how, result);
-      durable ??= isSynced;
-    }
-    durable ??= yield* syncDir(this.#os, this.#target!.dir);
-    if (durability === "full" && !durable) result.durability = "file";
-    yield* this.#unlock(result.warnings);
-    return result;
   }
 
   /** Removes everything that was staged, and gives the lock back whatever happens. */
   *discard(): Steps<void> {
-    // Forgotten first: what is under way once must not be done twice.
-    const [staged, lock] = [this.#staged, this.#lock];
-    this.#staged = false;
+    // Forgotten first, so that a second call does nothing.
+    const [isMade, lock] = [this.#isMade, this.#lock];
+    this.#isMade = false;
     this.#lock = undefined;
     try {
-      // What a transaction stages goes with it.
-      if (staged && this.#part === undefined) {
+      // A transaction removes its parts itself.
+      if (isMade && this.#part === undefined) {
         yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
       }
     } catch (error) {
-      // Gone by another's hand is gone as well.
       if (!isMissing(error)) throw error;
     } finally {
       try {
@@ -246,71 +231,6 @@ export class DirStage {
       } finally {
         yield* removeDirs(this.#os, this.#newParents);
       }
-    }
-  }
-
-  /** Gives the lock back; what is staged is another's to put in place. */
-  *leave(): Steps<void> {
-    this.#staged = false;
-    this.#newParents.made = [];
-    yield* this.discard();
-  }
-
-  /** Undoes what was staged, and puts into the caller's words what went wrong. */
-  *fail(error: unknown): Steps<unknown> {
-    const path = this.#paths?.staging ?? this.#target?.path ?? this.#given;
-    let leftover: string | undefined;
-    try {
-      // What is at the staging name after a swap is the previous version, for cleanup to decide.
-      if (this.#outcome !== "unchanged") this.#staged = false;
-      yield* this.discard();
-    } catch (raw) {
-      if (!(raw instanceof OsError)) throw raw;
-      leftover = raw.path ?? path;
-    }
-    return describe(error, {
-      operation: "persist",
-      target: this.#given,
-      outcome: this.#outcome,
-      existed: this.#target?.stat !== undefined,
-      path,
-      leftover,
-    });
-  }
-
-  *#find(): Steps<void> {
-    const os = this.#os;
-    const { createParents, signal } = this.#settings;
-    signal?.throwIfAborted();
-    const target = this.#target = yield* locateDir(os, this.#given);
-    if ((yield* look(os, inside(target.dir, "."))) !== undefined) {
-      return yield* expectDirectory(os, target);
-    }
-    // A transaction makes them when it is committed; until then nobody can lock or persist there.
-    this.#hasParent = this.#part === undefined;
-    if (!this.#hasParent) return;
-    if (!createParents) throw new OsError("ENOENT", "lstat", target.path);
-    yield* makeDirs(os, target.dir, this.#newParents);
-  }
-
-  /** Syncs new directories above, and, where a version is moved, the lock file, which claims it. */
-  *#syncClaim(moves: boolean): Steps<void> {
-    const os = this.#os;
-    for (const parent of this.#newParents.parents) yield* syncDir(os, parent);
-    if (!moves || this.#target!.stat === undefined) return;
-    // Who finds something at a shortened name must be able to read the full one.
-    if (this.#lock?.handle !== undefined) yield* os.fsync(this.#lock.handle, this.#lock.path);
-    yield* syncDir(os, this.#target!.dir);
-  }
-
-  *#unlock(warnings: string[]): Steps<void> {
-    const lock = this.#lock;
-    this.#lock = undefined;
-    try {
-      if (lock !== undefined) yield* releaseLock(this.#os, lock);
-    } catch (error) {
-      if (!(error instanceof OsError)) throw error;
-      warnings.push(`the lock file ${JSON.stringify(lock!.path)} could not be removed`);
     }
   }
 }

@@ -2,20 +2,20 @@
  * One directory of files, replaced or created in one step, from entries or from what fills a stage.
  */
 
+import { toPath } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { asyncSource, type Source, syncSource } from "../stage/content.ts";
+import { type Entries, EntrySource, type SyncEntries } from "../stage/entries.ts";
 import {
   type DirOptions,
   type DirSettings,
   dirSettings,
   type PersistResult,
 } from "./dir_options.ts";
-import { DirStage } from "./dir_stage.ts";
-import { type Entries, filling, type Supply, supply, type SyncEntries } from "../stage/entries.ts";
-import { systemCalls } from "../os/system.ts";
-import type { Os } from "../os/port.ts";
-import { toPath } from "../core/paths.ts";
-import { type StagedDir, StagedDirSteps, type StagedDirSync } from "./stage_dir.ts";
-import { runAsync, runSync, type Steps } from "../core/steps.ts";
+import { DirReplacement } from "./publish.ts";
+import { openStage, type StagedDir, type StagedDirSync } from "./stage_dir.ts";
 
 /**
  * Replaces or creates one directory. A reader finds the whole old version or the whole new one, and so
@@ -60,15 +60,12 @@ export async function persistDir(
   entries: Entries | ((stage: StagedDir) => void | Promise<void>),
   options?: DirOptions,
 ): Promise<PersistResult> {
-  const target = toPath(dir);
-  const settings = dirSettings(options);
-  const os = systemCalls().async;
-  if (typeof entries !== "function") {
-    return await runAsync(persist(os, target, supply(entries), asyncSource, settings));
+  if (typeof entries === "function") {
+    return await (await runOnSystem((os) => openStage(os, dir, options))).fillAndCommit(entries);
   }
-  const staged = new StagedDirSteps(os, target, settings);
-  await runAsync(staged.open());
-  return await staged.fillLater(entries);
+  return await runOnSystem((os) =>
+    persist(os, toPath(dir), entries, asyncSource, dirSettings(options))
+  );
 }
 
 /**
@@ -86,39 +83,30 @@ export function persistDirSync(
   entries: SyncEntries | ((stage: StagedDirSync) => void),
   options?: DirOptions,
 ): PersistResult {
-  const target = toPath(dir);
-  const settings = dirSettings(options);
-  const os = systemCalls().sync;
-  if (typeof entries !== "function") {
-    return runSync(persist(os, target, supply(entries), syncSource, settings));
+  if (typeof entries === "function") {
+    return runOnSystemSync((os) => openStage(os, dir, options)).fillAndCommitSync(entries);
   }
-  const staged = new StagedDirSteps(os, target, settings);
-  runSync(staged.open());
-  try {
-    const filled: unknown = entries(staged.syncForm());
-    if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
-  } catch (error) {
-    return runSync(staged.failFilling(error));
-  }
-  return runSync(staged.commit());
+  return runOnSystemSync((os) =>
+    persist(os, toPath(dir), entries, syncSource, dirSettings(options))
+  );
 }
 
 /** Replaces or creates a directory from entries, as steps. */
 export function* persist(
   os: Os,
   target: string,
-  supply: Supply,
+  entries: Entries,
   toSource: (content: never) => Source,
   settings: DirSettings,
 ): Steps<PersistResult> {
-  const stage = new DirStage(os, target, settings);
+  const source = new EntrySource(entries, toSource, settings.signal);
+  const stage = new DirReplacement(os, target, settings);
   try {
-    return yield* filling(supply, toSource, settings.signal, function* (fill) {
-      yield* stage.open();
-      yield* fill(stage);
-      return yield* stage.commit();
-    });
+    yield* stage.open();
+    yield* source.writeTo(stage);
+    return yield* stage.commit();
   } catch (error) {
+    yield* source.cancel();
     throw yield* stage.fail(error);
   }
 }

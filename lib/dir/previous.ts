@@ -3,7 +3,6 @@
 import { basename, dirname } from "node:path";
 import { AT_ONCE, type CarryOver, linkOrCopy } from "./carry_over.ts";
 import { type Claim, claim, unclaim } from "../fs/claim.ts";
-import type { PersistResult } from "./dir_options.ts";
 import { syncDir } from "../fs/sync.ts";
 import { caught } from "../core/errors.ts";
 import { addVersion, prune } from "../fs/history.ts";
@@ -15,24 +14,33 @@ import type { SwapPaths } from "../fs/swap.ts";
 import { look, present } from "../fs/target.ts";
 import { makeWritable } from "../fs/trash.ts";
 
+/** What became of a previous version. */
+export interface Retired {
+  /** Whether its removal from its place, and the swap before, are known to survive a power cut. */
+  isSynced: boolean;
+  /** Late changes that were brought into the live version, by relative path. */
+  rescued: string[];
+  warnings: string[];
+}
+
 /**
- * Moves the previous version away, syncs that and the swap before it, and returns whether it is known to
- * survive a power cut; only this sync may fail. Then rescues what is new in the previous version, and
- * removes it, or keeps it as one of so many. What goes wrong is added to the result's warnings.
+ * Moves the previous version away, and syncs that with the swap before it; only this sync may fail. Then brings
+ * late changes from it into the live version, and removes it, or keeps it with others, `keep` of them.
  */
-export function* dispose(
+export function* retirePrevious(
   os: Os,
   previous: string,
   { live, history }: SwapPaths,
   carry: CarryOver,
   { keep, sync }: { keep: number; sync: boolean },
-  { warnings, rescued: paths }: PersistResult,
-): Steps<boolean> {
+): Steps<Retired> {
   const { dir, name } = split(live);
+  const warnings: string[] = [];
+  const rescued: Rescued = { paths: [], conflicts: new Set() };
   let path = previous;
   let claimed: Claim | undefined;
   let hasMoved = false;
-  // What may be nowhere else stays, under a name that cleaning up does not remove.
+  // It may hold the only copy of something, so it stays under a name that no cleanup removes.
   const setAside = function* (why: string): Steps<void> {
     const kept = inside(dir, keptName(name, newToken()));
     const stays = keep > 0 || (yield* caught(os.rename(path, kept)));
@@ -57,8 +65,7 @@ export function* dispose(
     hasMoved = true;
   };
   const empty = function* (): Steps<void> {
-    const rescued: Rescued = { paths, conflicts: new Set() };
-    yield* drain(os, { ...carry, live: path, staging: live }, rescued);
+    yield* drain(os, { ...carry, from: path, into: live }, rescued);
     if (keep > 0) yield* prune(os, dir, history, keep);
     if (rescued.conflicts.size === 0) return;
     const both = [...rescued.conflicts].map((path) => JSON.stringify(path)).join(", ");
@@ -68,7 +75,7 @@ export function* dispose(
     yield* attempt(moveAway());
     const isSynced = sync && (yield* syncDir(os, dir));
     if (hasMoved) yield* attempt(empty());
-    return isSynced;
+    return { isSynced, rescued: rescued.paths, warnings };
   } finally {
     yield* unclaim(os, claimed);
   }
@@ -83,8 +90,8 @@ export interface Rescued {
 }
 
 /**
- * Empties a previous version and removes it, but for conflicts: `carry.live` is the previous version
- * now, at a name that nobody knows, `carry.staging` the live directory. What appeared or changed in it
+ * Empties a previous version and removes it, but for conflicts: `carry.from` is the previous version
+ * now, at a name that nobody knows, `carry.into` the live directory. What appeared or changed in it
  * after it had been carried over is brought into the live directory first. Who had found the way into
  * it before the swap may still create something at any moment until it is removed; it can't be before
  * that is rescued too, since only an empty directory can be removed, and nothing is created in a
@@ -96,7 +103,7 @@ export function* drain(
   rescued: Rescued,
   below: string = "",
 ): Steps<void> {
-  const previous = below === "" ? carry.live : inside(carry.live, below);
+  const previous = below === "" ? carry.from : inside(carry.from, below);
   if (!carry.keep) yield* makeWritable(os, previous);
   for (;;) {
     const isLeft = ({ name }: Entry): boolean => !rescued.conflicts.has(below + name);
@@ -133,7 +140,7 @@ function* drainEntry(
   rescued: Rescued,
   relative: string,
 ): Steps<void> {
-  const from = inside(carry.live, relative);
+  const from = inside(carry.from, relative);
   let bytes: number | undefined;
   if (!carry.managed.has(relative) && !isRefused(carry, relative)) {
     const previous = yield* os.lstat(from);
@@ -165,7 +172,7 @@ function isLate(carry: CarryOver, relative: string, previous: Stat): boolean {
 
 /** Brings a late change into the live directory; false if that has changed there as well. */
 function* bring(os: Os, carry: CarryOver, relative: string, previous: Stat): Steps<boolean> {
-  const path = inside(carry.staging, relative);
+  const path = inside(carry.into, relative);
   const there = yield* present(os, path);
   if (there?.ino !== carry.inodes.get(relative)) return false;
   const temp = inside(dirname(path), stagedFileName(basename(path), newToken()));
@@ -178,7 +185,7 @@ function* bring(os: Os, carry: CarryOver, relative: string, previous: Stat): Ste
 /** Directories that came late as well, with the modes that they had. */
 function* makeMissingDirs(os: Os, carry: CarryOver, relative: string): Steps<void> {
   for (const dir of parentsOf(relative)) {
-    const path = inside(carry.staging, dir);
+    const path = inside(carry.into, dir);
     if ((yield* look(os, path)) !== undefined) continue;
     yield* os.mkdir(path, 0o777);
   }

@@ -3,13 +3,13 @@
  */
 
 import { dirname } from "node:path";
-import { systemCalls } from "../os/system.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { type Handle, type Os, sameFile, type Stat } from "../os/port.ts";
 import { journalName, siblingName } from "../core/names.ts";
 import { inside, toPath, withoutSlash } from "../core/paths.ts";
-import { describe } from "../fs/failure.ts";
+import { describeFailure } from "../fs/failure.ts";
 import { OsError, Refusal } from "../core/errors.ts";
-import { runAsync, runSync, settle, type Steps } from "../core/steps.ts";
+import { settle, type Steps } from "../core/steps.ts";
 import { isRemote, refresh, REMEMBERED } from "../fs/shared_fs.ts";
 import { locate, look } from "../fs/target.ts";
 
@@ -50,11 +50,11 @@ const JOURNAL = 10_000;
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function readStable<T>(
+export function readStable<T>(
   dir: string | URL,
   read: (path: string) => T | Promise<T>,
 ): Promise<T> {
-  return await runAsync(stable(systemCalls().async, toPath(dir), read));
+  return runOnSystem((os) => stable(os, toPath(dir), read));
 }
 
 /**
@@ -66,7 +66,7 @@ export async function readStable<T>(
  * @throws {UntornError} When the directory is missing, or can't be looked at.
  */
 export function readStableSync<T>(dir: string | URL, read: (path: string) => T): T {
-  return runSync(stable(systemCalls().sync, toPath(dir), read)) as T;
+  return runOnSystemSync((os) => stable(os, toPath(dir), read));
 }
 
 /** A version, held open where that can be had. */
@@ -175,13 +175,7 @@ function* inWords<T>(dir: string, steps: Steps<T>): Steps<T> {
   try {
     return yield* steps;
   } catch (error) {
-    const failure = {
-      operation: "read",
-      target: dir,
-      outcome: "unchanged",
-      existed: false,
-    } as const;
-    throw describe(error, { ...failure, path: dir });
+    throw describeFailure(error, "read", dir);
   }
 }
 

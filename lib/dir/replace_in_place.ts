@@ -8,11 +8,11 @@ import { type CarryOver, isWanted, refuseMixture } from "./carry_over.ts";
 import { refuseNonUtf8 } from "../fs/copy_tree.ts";
 import { commitAll } from "../journal/commit.ts";
 import { type DirSettings, everything } from "./dir_options.ts";
-import { caught, type Outcome } from "../core/errors.ts";
+import { afterReplacing, caught, CommitError, outcomeOf } from "../core/errors.ts";
 import { journalName, transactionName } from "../core/names.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside, split } from "../core/paths.ts";
-import type { Change } from "../journal/record.ts";
+import type { PendingChange } from "../journal/record.ts";
 import type { Steps } from "../core/steps.ts";
 import { makeClaimed, unclaim } from "../fs/claim.ts";
 import { trashClaimed } from "../fs/trash.ts";
@@ -21,19 +21,18 @@ import { trashClaimed } from "../fs/trash.ts";
 const STAGE = "0";
 
 /**
- * Replaces in `carry.live` what `carry.staging` has, and removes what is not wanted any more. `told` knows
- * what stands, and where what is staged is now. Returns whether all is known to survive a power cut, and
- * what could not be deleted.
+ * Replaces in `carry.from` each entry that `carry.into` has, and removes those that are not wanted any more. An
+ * error carries its outcome. Returns whether all is known to survive a power cut, and a path that could not be
+ * deleted.
  */
 export function* persistInPlace(
   os: Os,
   carry: CarryOver,
   before: Stat,
   { mode, durability, signal }: DirSettings,
-  told: { outcome: (now: Outcome) => void; moved: (staged: string) => void },
 ): Steps<{ durable: boolean; left: string | undefined }> {
-  const { dir, name } = split(carry.live);
-  const changes: Change[] = [];
+  const { dir, name } = split(carry.from);
+  const changes: PendingChange[] = [];
   yield* plan(os, carry, name, "", changes);
   if (mode !== undefined && mode !== before.mode) changes.push({ do: "mode", path: name, mode });
   // Later than any that it had, for `readStable`.
@@ -41,21 +40,20 @@ export function* persistInPlace(
   changes.push({ do: "stamp", path: name, mtime });
   const { path: staged, claimed } = yield* makeClaimed(os, dir, transactionName);
   const committed = inside(dir, journalName(name));
+  const sync = durability !== "none";
+  let durable: boolean;
   try {
-    const error = yield* caught(os.rename(carry.staging, inside(staged, STAGE)));
-    if (error !== undefined) {
-      yield* os.removeTree(staged);
-      throw error;
-    }
-    told.moved(staged);
-    const sync = durability !== "none";
-    const commit = { root: dir, staged, committed, changes, sync, signal };
-    const durable = yield* commitAll(os, commit, told.outcome);
-    const left = yield* caught(trashClaimed(os, dir, committed, sync));
-    return { durable, left: left && committed };
-  } finally {
-    yield* unclaim(os, claimed);
+    yield* os.rename(carry.into, inside(staged, STAGE));
+    durable = yield* commitAll(os, { root: dir, staged, committed, changes, sync, signal });
+  } catch (error) {
+    const isStaged = outcomeOf(error) === "unchanged";
+    const left = isStaged ? yield* caught(trashClaimed(os, dir, staged)) : undefined;
+    yield* caught(unclaim(os, claimed));
+    throw left === undefined ? error : new CommitError(error, "unchanged", left.path ?? staged);
   }
+  const left = yield* caught(trashClaimed(os, dir, committed, sync));
+  yield* afterReplacing(unclaim(os, claimed));
+  return { durable, left: left && committed };
 }
 
 /** Plans what is to be done below a relative path (`""` or one that ends in a slash). */
@@ -64,17 +62,17 @@ function* plan(
   carry: CarryOver,
   name: string,
   below: string,
-  changes: Change[],
+  changes: PendingChange[],
 ): Steps<void> {
   const live = new Map<string, Stat["kind"]>();
-  for (const entry of yield* os.readdir(inside(carry.live, below))) {
+  for (const entry of yield* os.readdir(inside(carry.from, below))) {
     live.set(entry.name, entry.kind);
   }
   const remove = (relative: string): void => {
     const staged = `removed-${changes.length}`;
-    changes.push({ do: "remove", path: `${name}/${relative}`, staged, before: null });
+    changes.push({ do: "remove", path: `${name}/${relative}`, staged });
   };
-  const staged = yield* os.readdir(inside(carry.staging, below));
+  const staged = yield* os.readdir(inside(carry.into, below));
   for (const entry of staged) {
     const relative = below + entry.name;
     const there = live.get(entry.name);
@@ -89,13 +87,13 @@ function* plan(
       remove(relative);
     }
     const path = `${name}/${relative}`;
-    changes.push({ do: "write", path, staged: `${STAGE}/${relative}`, before: null });
+    changes.push({ do: "write", path, staged: `${STAGE}/${relative}` });
   }
   // What is wanted is not even looked into, unless there is more to ask for.
   for (const [entry, kind] of live) {
     const relative = below + entry;
     if (!isWanted(carry, relative)) {
-      yield* refuseNonUtf8(os, inside(carry.live, relative));
+      yield* refuseNonUtf8(os, inside(carry.from, relative));
       remove(relative);
     } else if (kind === "directory" && carry.wanted !== everything) {
       yield* planUnmanaged(os, carry, relative + "/", remove);
@@ -110,10 +108,10 @@ function* planUnmanaged(
   below: string,
   remove: (relative: string) => void,
 ): Steps<void> {
-  for (const { name, kind } of yield* os.readdir(inside(carry.live, below))) {
+  for (const { name, kind } of yield* os.readdir(inside(carry.from, below))) {
     const relative = below + name;
     if (!isWanted(carry, relative)) {
-      yield* refuseNonUtf8(os, inside(carry.live, relative));
+      yield* refuseNonUtf8(os, inside(carry.from, relative));
       remove(relative);
     } else if (kind === "directory") yield* planUnmanaged(os, carry, relative + "/", remove);
   }

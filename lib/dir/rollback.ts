@@ -3,20 +3,21 @@
  * after which the version before it is kept as well, so that a rollback can be rolled back.
  */
 
-import { type RollbackOptions, type RollbackSettings, rollbackSettings } from "./dir_options.ts";
-import { syncDir, syncTree } from "../fs/sync.ts";
-import { describe } from "../fs/failure.ts";
-import { caught, type Outcome, Refusal } from "../core/errors.ts";
-import { addVersion, versions } from "../fs/history.ts";
-import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
+import { dirname } from "node:path";
+import { afterReplacing, Refusal } from "../core/errors.ts";
 import type { Durability } from "../core/options.ts";
-import { systemCalls } from "../os/system.ts";
-import type { Os } from "../os/port.ts";
 import { inside, toPath } from "../core/paths.ts";
-import { recoverDir } from "../recovery/recover_dir.ts";
-import { runAsync, runSync, type Steps } from "../core/steps.ts";
-import { chooseSwap, type Swap, swapAndTell, swapPaths } from "../fs/swap.ts";
+import type { Steps } from "../core/steps.ts";
+import { describeFailure } from "../fs/failure.ts";
+import { addVersion, versions } from "../fs/history.ts";
+import { chooseSwap, type Swap, swapDirs, type SwapPaths, swapPaths } from "../fs/swap.ts";
+import { syncDir, syncTree } from "../fs/sync.ts";
 import { locateDir, look } from "../fs/target.ts";
+import { type HeldLock, releaseQuietly } from "../lock/lock_file.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
+import { lockAndRecover } from "../recovery/recover_dir.ts";
+import { type RollbackOptions, type RollbackSettings, rollbackSettings } from "./dir_options.ts";
 
 /** A version that is kept. */
 export interface KeptVersion {
@@ -64,8 +65,8 @@ export interface RollbackResult {
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function history(dir: string | URL): Promise<KeptVersion[]> {
-  return await runAsync(listVersions(systemCalls().async, toPath(dir)));
+export function history(dir: string | URL): Promise<KeptVersion[]> {
+  return runOnSystem((os) => listVersions(os, toPath(dir)));
 }
 
 /**
@@ -76,7 +77,7 @@ export async function history(dir: string | URL): Promise<KeptVersion[]> {
  * @throws {UntornError} When they can't be listed.
  */
 export function historySync(dir: string | URL): KeptVersion[] {
-  return runSync(listVersions(systemCalls().sync, toPath(dir)));
+  return runOnSystemSync((os) => listVersions(os, toPath(dir)));
 }
 
 /**
@@ -86,8 +87,7 @@ export function historySync(dir: string | URL): KeptVersion[] {
  * Permissions in Deno: as for `persistDir`.
  *
  * @param dir The directory.
- * @param to The version's number, see {@link history}; when absent, the latest.
- * @param options What differs from the defaults.
+ * @param options The version (`to`), see {@link history}, and what differs from the defaults.
  * @returns What was done.
  * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
  * @throws {UntornError} When it failed; `outcome` says what stands now. `ENOENT`: no such version.
@@ -106,37 +106,24 @@ export function historySync(dir: string | URL): KeptVersion[] {
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function rollback(
+export function rollback(
   dir: string | URL,
-  to?: number,
   options?: RollbackOptions,
 ): Promise<RollbackResult> {
-  const settings = rollbackSettings(options);
-  return await runAsync(rollBack(systemCalls().async, toPath(dir), number(to), settings));
+  return runOnSystem((os) => rollBack(os, toPath(dir), rollbackSettings(options)));
 }
 
 /**
  * The same as {@link rollback}, done when it returns.
  *
  * @param dir The directory.
- * @param to The version's number; when absent, the latest.
  * @param options What differs from the defaults.
  * @returns What was done.
  * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
  * @throws {UntornError} When it failed; `outcome` says what stands now.
  */
-export function rollbackSync(
-  dir: string | URL,
-  to?: number,
-  options?: RollbackOptions,
-): RollbackResult {
-  const settings = rollbackSettings(options);
-  return runSync(rollBack(systemCalls().sync, toPath(dir), number(to), settings));
-}
-
-function number(to: number | undefined): number | undefined {
-  if (to === undefined || Number.isSafeInteger(to) && to > 0) return to;
-  throw new RangeError(`a version is a number from 1 on, not ${to}`);
+export function rollbackSync(dir: string | URL, options?: RollbackOptions): RollbackResult {
+  return runOnSystemSync((os) => rollBack(os, toPath(dir), rollbackSettings(options)));
 }
 
 /** What is kept of a directory, as steps. */
@@ -153,7 +140,7 @@ export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
     }
     return kept;
   } catch (error) {
-    throw inWords(error, "list the versions of", given, "unchanged");
+    throw describeFailure(error, "list the versions of", given, { existed: true });
   }
 }
 
@@ -161,65 +148,69 @@ function* versionsIn(os: Os, history: string): Steps<number[]> {
   return (yield* look(os, history)) === undefined ? [] : yield* versions(os, history);
 }
 
-function inWords(error: unknown, operation: string, target: string, outcome: Outcome): unknown {
-  return describe(error, { operation, target, outcome, existed: true, path: target });
-}
-
 /** A rollback, as steps; a rehearsal does all but that. */
 export function* rollBack(
   os: Os,
   given: string,
-  to: number | undefined,
   settings: RollbackSettings,
   rehearsal: boolean = false,
 ): Steps<RollbackResult> {
-  let outcome: Outcome = "unchanged";
-  let held: HeldLock | undefined;
+  const { durability, signal } = settings;
+  let lock: HeldLock | undefined;
   const warnings: string[] = [];
   try {
-    settings.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const { dir, name, path } = yield* locateDir(os, given);
     const paths = { ...swapPaths(dir, name), live: path };
-    if (settings.lock) held = yield* acquireLock(os, dir, name, settings);
-    warnings.push(...yield* recoverDir(os, dir, name, paths, settings));
+    const locked = yield* lockAndRecover(os, paths, settings);
+    lock = locked.lock;
+    warnings.push(...locked.warnings);
+    const before = locked.live;
     const all = yield* versionsIn(os, paths.history);
-    const version = chooseVersion(given, all, to);
-    const before = yield* look(os, path);
+    const version = chooseVersion(given, all, settings.to);
     if (before !== undefined && before.kind !== "directory") {
       throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
     }
     const staging = inside(paths.history, `${version}`);
     const { dev } = yield* os.lstat(staging);
     const choice = yield* chooseSwap(os, dir, dev, settings.swap);
+    const result = { path: given, version, durability, warnings };
     if (rehearsal) {
       const swap = before === undefined ? "create" : choice.exchange ? "exchange" : "rename";
-      const kept = before === undefined ? undefined : all.at(-1)! + 1;
-      return { path: given, version, kept, swap, durability: settings.durability, warnings };
+      return { ...result, kept: before === undefined ? undefined : all.at(-1)! + 1, swap };
     }
     // It may have been written without a sync.
-    if (settings.durability !== "none") yield* syncTree(os, staging, settings.signal);
-    settings.signal?.throwIfAborted();
-    const told = (now: Outcome): void => void (outcome = now);
-    const swap: Swap = yield* swapAndTell(os, { ...paths, staging }, choice, before, told);
-    let kept: number | undefined;
-    if (swap !== "create") {
-      const previous = swap === "exchange" ? staging : paths.old;
-      kept = yield* addVersion(os, paths.history, previous, all.at(-1));
-    }
-    let durability: Durability = settings.durability;
-    if (durability === "full") {
-      const synced = [yield* syncDir(os, paths.history), yield* syncDir(os, dir)];
-      if (synced.includes(false)) durability = "file";
-    }
-    return { path: given, version, kept, swap, durability, warnings };
+    if (durability !== "none") yield* syncTree(os, staging, signal);
+    signal?.throwIfAborted();
+    const swap = yield* swapDirs(os, { ...paths, staging }, choice, before);
+    return {
+      ...result,
+      ...yield* afterReplacing(keep(os, { ...paths, staging }, swap, all, durability)),
+    };
   } catch (error) {
-    throw inWords(error, "roll back", given, outcome);
+    throw describeFailure(error, "roll back", given, { existed: true });
   } finally {
-    const error = held && (yield* caught(releaseLock(os, held)));
-    if (error !== undefined) {
-      warnings.push(`the lock file ${JSON.stringify(held!.path)} could not be removed`);
-    }
+    yield* releaseQuietly(os, lock, warnings);
   }
+}
+
+/** Keeps the version that was in place, and syncs the swap. */
+function* keep(
+  os: Os,
+  { live, staging, old, history }: SwapPaths,
+  swap: Swap,
+  all: number[],
+  durability: Durability,
+): Steps<Pick<RollbackResult, "kept" | "swap" | "durability">> {
+  let kept: number | undefined;
+  if (swap !== "create") {
+    kept = yield* addVersion(os, history, swap === "exchange" ? staging : old, all.at(-1));
+  }
+  if (durability === "full") {
+    const synced = [yield* syncDir(os, history), yield* syncDir(os, dirname(live))];
+    if (synced.includes(false)) durability = "file";
+  }
+  return { kept, swap, durability };
 }
 
 function chooseVersion(given: string, all: number[], to: number | undefined): number {

@@ -2,6 +2,10 @@
  * One directory, filled as the caller likes and then put in place, or not.
  */
 
+import { checkEntryName, toPath } from "../core/paths.ts";
+import { runSync, type Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import {
   asyncSource,
   type Content,
@@ -11,18 +15,20 @@ import {
   unlessAborted,
 } from "../stage/content.ts";
 import {
+  asyncMethods,
+  errorOfCaller,
+  type Queue,
+  queue,
+  Staging,
+  syncMethods,
+} from "../stage/lifecycle.ts";
+import {
   type DirOptions,
   type DirSettings,
   dirSettings,
   type PersistResult,
 } from "./dir_options.ts";
-import { DirStage } from "./dir_stage.ts";
-import { OsError, Refusal, SourceError } from "../core/errors.ts";
-import { systemCalls } from "../os/system.ts";
-import type { Os } from "../os/port.ts";
-import { checkEntryName, toPath } from "../core/paths.ts";
-import { type Queue, queue, Staging } from "../stage/lifecycle.ts";
-import { runAsync, runSync, type Steps } from "../core/steps.ts";
+import { DirReplacement } from "./publish.ts";
 
 /**
  * Starts a new version of a directory. It is filled through `write()`, or by any other means at `path`;
@@ -54,9 +60,7 @@ import { runAsync, runSync, type Steps } from "../core/steps.ts";
  * ```
  */
 export async function stageDir(dir: string | URL, options?: DirOptions): Promise<StagedDir> {
-  const staged = new StagedDirSteps(systemCalls().async, toPath(dir), dirSettings(options));
-  await runAsync(staged.open());
-  return staged.asyncForm();
+  return (await runOnSystem((os) => openStage(os, dir, options))).asyncForm();
 }
 
 /**
@@ -69,9 +73,7 @@ export async function stageDir(dir: string | URL, options?: DirOptions): Promise
  * @throws {UntornError} When it failed; nothing was changed.
  */
 export function stageDirSync(dir: string | URL, options?: DirOptions): StagedDirSync {
-  const staged = new StagedDirSteps(systemCalls().sync, toPath(dir), dirSettings(options));
-  runSync(staged.open());
-  return staged.syncForm();
+  return runOnSystemSync((os) => openStage(os, dir, options)).syncForm();
 }
 
 /** A new version of a directory on its way, as {@link stageDir} returns it. */
@@ -108,16 +110,16 @@ export interface StagedDirSync extends Disposable {
   discard(): void;
 }
 
-/** What both forms of a staged directory do, as steps. */
+/** A staged directory, as steps that both forms share. */
 export class StagedDirSteps {
-  readonly #stage: DirStage;
-  readonly #staging: Staging<PersistResult>;
-  readonly #settings: DirSettings;
+  readonly #stage: DirReplacement;
+  readonly #lifecycle: Staging<PersistResult>;
+  readonly #signal: AbortSignal | undefined;
 
   constructor(os: Os, given: string, settings: DirSettings) {
-    this.#settings = settings;
-    this.#stage = new DirStage(os, given, settings);
-    this.#staging = new Staging(given, this.#stage);
+    this.#signal = settings.signal;
+    this.#stage = new DirReplacement(os, given, settings);
+    this.#lifecycle = new Staging(given, this.#stage);
   }
 
   /** The staging directory. */
@@ -125,71 +127,75 @@ export class StagedDirSteps {
     return this.#stage.path;
   }
 
-  *open(): Steps<void> {
-    yield* this.#staging.attempt(this.#stage.open());
+  open(): Steps<void> {
+    return this.#lifecycle.attempt(this.#stage.open());
   }
 
-  *write(relative: string, source: Source): Steps<void> {
-    yield* this.#staging.attempt(this.#stage.write(relative, source));
+  commit(): Steps<PersistResult> {
+    return this.#lifecycle.commit();
   }
 
-  /** Fails for what the caller's own filling of the stage threw. */
-  *failFilling(error: unknown): Steps<never> {
-    const { signal } = this.#settings;
-    // The system's own errors, and what an abort gives as its reason, say what they are.
-    const known = error instanceof OsError || error instanceof Refusal;
-    if (known) return yield* this.#staging.failed(error);
-    return yield* this.#staging.failed(signal?.aborted ? signal.reason : new SourceError(error));
+  discard(): Steps<void> {
+    return this.#lifecycle.discard();
   }
 
-  *commit(): Steps<PersistResult> {
-    return yield* this.#staging.commit();
+  /** Fails for an error of the caller's own filling. */
+  failFilling(error: unknown): Steps<never> {
+    return this.#lifecycle.failed(errorOfCaller(error, this.#signal));
   }
 
-  *discard(): Steps<void> {
-    yield* this.#staging.discard();
+  #methods(toSource: (content: never) => Source) {
+    return {
+      write: (relative: string, content: never): Steps<void> => {
+        checkEntryName(relative);
+        return this.#lifecycle.attempt(this.#stage.write(relative, toSource(content)));
+      },
+      commit: () => this.commit(),
+      discard: () => this.discard(),
+    };
   }
 
-  /** Lets a caller's function fill the stage, and commits what it did, awaited or not. */
-  async fillLater(fill: (stage: StagedDir) => void | Promise<void>): Promise<PersistResult> {
+  /** The asynchronous form. A write that is not awaited reports its error at the commit. */
+  asyncForm(inOrder: Queue = queue()): StagedDir {
+    const methods = asyncMethods(this.#methods(asyncSource), inOrder);
+    return { path: this.path, ...methods, [Symbol.asyncDispose]: methods.discard };
+  }
+
+  syncForm(): StagedDirSync {
+    const methods = syncMethods(this.#methods(syncSource));
+    return { path: this.path, ...methods, [Symbol.dispose]: methods.discard };
+  }
+
+  /** Lets a caller's function fill the stage, and commits it after all writes, awaited or not. */
+  async fillAndCommit(fill: (stage: StagedDir) => void | Promise<void>): Promise<PersistResult> {
     const inOrder = queue();
     const stage = this.asyncForm(inOrder);
     try {
-      const filled = Promise.resolve(fill(stage));
-      await unlessAborted(filled, this.#settings.signal);
+      await unlessAborted(Promise.resolve(fill(stage)), this.#signal);
     } catch (error) {
       return await inOrder(() => this.failFilling(error));
     }
     return await stage.commit();
   }
 
-  asyncForm(inOrder: Queue = queue()): StagedDir {
-    const discard = (): Promise<void> => inOrder(() => this.discard());
-    return {
-      path: this.path,
-      // In the queue, so that the commit tells what a call that was not awaited met.
-      write: (relative, content) =>
-        inOrder(() => {
-          checkEntryName(relative);
-          return this.write(relative, asyncSource(content));
-        }),
-      commit: () => inOrder(() => this.commit()),
-      discard,
-      [Symbol.asyncDispose]: discard,
-    };
+  fillAndCommitSync(fill: (stage: StagedDirSync) => void): PersistResult {
+    try {
+      const filled: unknown = fill(this.syncForm());
+      if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
+    } catch (error) {
+      return runSync(this.failFilling(error));
+    }
+    return runSync(this.commit());
   }
+}
 
-  syncForm(): StagedDirSync {
-    const discard = (): void => runSync(this.discard());
-    return {
-      path: this.path,
-      write: (relative, content) => {
-        checkEntryName(relative);
-        runSync(this.write(relative, syncSource(content)));
-      },
-      commit: () => runSync(this.commit()),
-      discard,
-      [Symbol.dispose]: discard,
-    };
-  }
+/** Opens a stage; its arguments are checked before anything is touched. */
+export function* openStage(
+  os: Os,
+  dir: string | URL,
+  options: DirOptions | undefined,
+): Steps<StagedDirSteps> {
+  const staged = new StagedDirSteps(os, toPath(dir), dirSettings(options));
+  yield* staged.open();
+  return staged;
 }

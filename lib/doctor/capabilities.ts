@@ -4,15 +4,15 @@
  * what was synced is still there after a power cut.
  */
 
-import { describe } from "../fs/failure.ts";
+import { describeFailure } from "../fs/failure.ts";
 import { OsError, Refusal } from "../core/errors.ts";
 import { fileSystemOf } from "../os/file_systems.ts";
 import { missingFlags, whyNoFfi, whyNoFsType, whyNoLocks } from "../os/permissions.ts";
-import { systemCalls } from "../os/system.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { type Os, sameFile } from "../os/port.ts";
 import { inside, toPath } from "../core/paths.ts";
 import { isRemote as mayBeRemote } from "../fs/shared_fs.ts";
-import { runAsync, runSync, settle, type Steps } from "../core/steps.ts";
+import { settle, type Steps } from "../core/steps.ts";
 import { proveExchange } from "../fs/swap.ts";
 import { withScratch } from "../fs/claim.ts";
 
@@ -89,8 +89,8 @@ type Probed = keyof Capabilities["reasons"];
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function capabilities(dir: string | URL): Promise<Capabilities> {
-  return await runAsync(findCapabilities(systemCalls().async, toPath(dir)));
+export function capabilities(dir: string | URL): Promise<Capabilities> {
+  return runOnSystem((os) => findCapabilities(os, toPath(dir)));
 }
 
 /**
@@ -102,7 +102,7 @@ export async function capabilities(dir: string | URL): Promise<Capabilities> {
  * @throws {UntornError} When nothing can be tried; nothing is left.
  */
 export function capabilitiesSync(dir: string | URL): Capabilities {
-  return runSync(findCapabilities(systemCalls().sync, toPath(dir)));
+  return runOnSystemSync((os) => findCapabilities(os, toPath(dir)));
 }
 
 /** What can be had in a directory, as steps. */
@@ -115,13 +115,7 @@ export function* findCapabilities(os: Os, dir: string): Steps<Capabilities> {
     }
     return yield* withAnyScratch(os, dir, (scratch) => tryAll(os, dir, scratch));
   } catch (error) {
-    throw describe(error, {
-      operation: "examine",
-      target: dir,
-      outcome: "unchanged",
-      existed: false,
-      path: dir,
-    });
+    throw describeFailure(error, "examine", dir);
   }
 }
 

@@ -3,7 +3,6 @@
 import { writeFile } from "../file/atomic_write.ts";
 import { syncSource } from "../stage/content.ts";
 import { type DirOptions, dirSettings, type PersistResult } from "../dir/dir_options.ts";
-import { supply } from "../stage/entries.ts";
 import type { Durability } from "../core/options.ts";
 import { fileSettings } from "../file/file_options.ts";
 import type { Os } from "../os/port.ts";
@@ -54,7 +53,7 @@ export function* fill(
   entries: Record<string, string>,
   options: DirOptions,
 ): Steps<PersistResult> {
-  return yield* persist(os, dir, supply(entries), syncSource, dirSettings(options));
+  return yield* persist(os, dir, entries, syncSource, dirSettings(options));
 }
 
 /** All files that have versions. */

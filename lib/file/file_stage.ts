@@ -14,7 +14,7 @@ import { Comparison } from "./comparison.ts";
 import { trySync } from "../fs/sync.ts";
 import { EarlySyncs } from "./early_syncs.ts";
 import { caught, NOT_OFFERED, OsError, type Outcome, Refusal } from "../core/errors.ts";
-import { describe } from "../fs/failure.ts";
+import { describeFailure } from "../fs/failure.ts";
 import type { FileSettings, WriteResult } from "./file_options.ts";
 import { writeFully } from "../fs/io.ts";
 import { applyMetadata, hasMetadata, keepsStagedMode, modeWhileStaged } from "../fs/metadata.ts";
@@ -199,9 +199,7 @@ export class FileStage {
     // A rename that failed has not happened if what it was to move was still there.
     const renamed = this.#settings.overwrite && this.#outcome === "unknown";
     if (renamed && left === undefined) this.#outcome = "unchanged";
-    return describe(error, {
-      operation: "write",
-      target: this.#given,
+    return describeFailure(error, "write", this.#given, {
       outcome: this.#outcome,
       existed: this.#target?.stat !== undefined,
       path,

@@ -13,7 +13,7 @@ import {
 } from "../stage/content.ts";
 import { writeFile } from "./atomic_write.ts";
 import { syncDir } from "../fs/sync.ts";
-import { describe } from "../fs/failure.ts";
+import { describeFailure } from "../fs/failure.ts";
 import { caught, isMissing, OsError, Refusal, SourceError } from "../core/errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
 import { systemCalls } from "../os/system.ts";
@@ -200,13 +200,7 @@ export function* update(
     dirs.made = [];
     return result;
   } catch (error) {
-    throw describe(error, {
-      operation: "update",
-      target: given,
-      outcome: "unchanged",
-      existed: true,
-      path,
-    });
+    throw describeFailure(error, "update", given, { existed: true, path });
   } finally {
     const error = held && (yield* caught(releaseLock(os, held)));
     if (error !== undefined) {

@@ -3,53 +3,64 @@
  */
 
 import { dirname } from "node:path";
-import { OsError, type Outcome, Refusal, SourceError, UntornError } from "../core/errors.ts";
+import {
+  CommitError,
+  OsError,
+  type Outcome,
+  outcomeOf,
+  Refusal,
+  SourceError,
+  UntornError,
+} from "../core/errors.ts";
 import { missingFlags } from "../os/permissions.ts";
 
-/** What an operation knows of its failure. */
-export interface Failure {
-  operation: string;
-  target: string;
-  outcome: Outcome;
-  /** Whether there was an old version. */
-  existed: boolean;
-  /** The path of calls that take a handle: their errors name none. */
-  path: string;
-  /** Temporary files that could not be removed. */
+/** The circumstances of a failure, as far as the operation knows them. */
+interface Circumstances {
+  /** Which version stands now; the old one by default, unless the error says otherwise. */
+  outcome?: Outcome;
+  /** Whether there was an old version; false by default. */
+  existed?: boolean;
+  /** The path of calls that take a handle, whose errors name none; the target by default. */
+  path?: string;
+  /** A temporary file that could not be removed. */
   leftover?: string | undefined;
 }
 
-/**
- * The error that the caller sees. What is neither the system's nor a source's (an abort's reason, a
- * callback's own error) stays as it is, unless there is a leftover to tell of.
- */
-export function describe(error: unknown, failure: Failure): unknown {
-  const found = explain(error, failure);
-  if (found === undefined) {
-    if (failure.leftover === undefined) return error;
-    return build(
-      "ERR_SOURCE",
-      `the call was ended early (${text(error)})`,
-      "",
-      error,
-      failure,
-    );
-  }
-  return build(
-    found.code,
-    found.what,
-    found.advice,
-    found.cause,
-    failure,
-    found.path,
-  );
+interface Failure extends Required<Omit<Circumstances, "leftover">> {
+  leftover: string | undefined;
+  operation: string;
+  target: string;
 }
 
-/** What went wrong and what to do, where it is told in a list beside its path. */
+/**
+ * The error that the caller sees. An abort's reason, and an error of a callback's own, stay as they are,
+ * unless there is a leftover to report.
+ */
+export function describeFailure(
+  error: unknown,
+  operation: string,
+  target: string,
+  circumstances: Circumstances = {},
+): unknown {
+  const { existed = false, path = target } = circumstances;
+  const outcome = circumstances.outcome ?? outcomeOf(error);
+  let { leftover } = circumstances;
+  if (error instanceof CommitError) {
+    leftover ??= error.leftover;
+    error = error.cause;
+  }
+  const failure: Failure = { operation, target, outcome, existed, path, leftover };
+  const found = explain(error, failure);
+  if (found !== undefined) return build(found, failure);
+  if (leftover === undefined) return error;
+  const what = `the call was ended early (${text(error)})`;
+  return build({ code: "ERR_SOURCE", what, advice: "", cause: error }, failure);
+}
+
+/** The cause of a failure and the advice, for a list that names the path beside it. */
 export function reasonOf(error: OsError | Refusal, target: string): string {
-  const outcome = "unchanged";
-  const failure = { operation: "clean up", target, outcome, existed: true, path: target } as const;
-  const { what, advice } = explain(error, failure)!;
+  const operation = "clean up";
+  const { what, advice } = explain(error, { operation, target, path: target })!;
   return advice === "" ? what : `${what}; ${advice}`;
 }
 
@@ -61,7 +72,10 @@ interface Explanation {
   cause?: unknown;
 }
 
-function explain(error: unknown, failure: Failure): Explanation | undefined {
+function explain(
+  error: unknown,
+  failure: Pick<Failure, "operation" | "target" | "path">,
+): Explanation | undefined {
   if (error instanceof SourceError) {
     const source = ["change", "update"].includes(failure.operation) ? "the function" : "its source";
     const what = `${source} failed: ${text(error.cause)}`;
@@ -89,29 +103,17 @@ function explain(error: unknown, failure: Failure): Explanation | undefined {
 }
 
 function build(
-  code: string,
-  what: string,
-  advice: string,
-  cause: unknown,
+  { code, what, advice, cause, path: failed }: Explanation,
   { operation, target, outcome, existed, path, leftover }: Failure,
-  failed: string = path,
 ): UntornError {
   const parts = [
     `cannot ${operation} ${JSON.stringify(target)}: ${what}`,
     stands(operation, outcome, existed),
   ];
-  if (leftover !== undefined) {
-    parts.push(`${JSON.stringify(leftover)} could not be removed`);
-  }
+  if (leftover !== undefined) parts.push(`${JSON.stringify(leftover)} could not be removed`);
   if (advice !== "") parts.push(advice);
-  return new UntornError(parts.join("; "), {
-    code,
-    operation,
-    path: failed,
-    target,
-    outcome,
-    cause,
-  });
+  const facts = { code, operation, path: failed ?? path, target, outcome, cause };
+  return new UntornError(parts.join("; "), facts);
 }
 
 function stands(operation: string, outcome: Outcome, existed: boolean): string {
@@ -132,7 +134,7 @@ function stands(operation: string, outcome: Outcome, existed: boolean): string {
 /** The directory a refused call needs, and the flags that are missing for it. */
 function permission(
   error: OsError,
-  { target, path }: Failure,
+  { target, path }: Pick<Failure, "target" | "path">,
 ): { what: string; advice: string } {
   const refused = error.path ?? path;
   const dir = error.call === "openDir" || error.call === "mkdir" ? refused : dirname(refused);

@@ -3,7 +3,7 @@
  * missing, or by two renames, between which it is.
  */
 
-import { type Outcome, Refusal } from "../core/errors.ts";
+import { Refusal, withOutcome } from "../core/errors.ts";
 import { siblingName } from "../core/names.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
@@ -85,29 +85,18 @@ export function* chooseSwap(
   return { exchange, rename: wanted !== "exchange" };
 }
 
-/**
- * {@link swapIn}, after which `told` knows what stands, whether it fails or not: after an error only a
- * look tells. `before` is the live directory, if there was one.
- */
-export function* swapAndTell(
+/** {@link swapIn}; an error carries its outcome. `before` is the live directory, if there is one. */
+export function* swapDirs(
   os: Os,
   paths: SwapPaths,
   choice: SwapChoice,
   before: Stat | undefined,
-  told: (outcome: Outcome) => void,
 ): Steps<Swap> {
   const staged = yield* os.lstat(paths.staging);
-  try {
-    const swap = yield* swapIn(os, paths, choice, before !== undefined);
-    told("replaced");
-    return swap;
-  } catch (error) {
-    told("unknown");
-    const now = yield* lookAfresh(os, paths.live);
-    if (now?.ino === staged.ino) told("replaced");
-    else if (now?.ino === before?.ino) told("unchanged");
-    throw error;
-  }
+  return yield* withOutcome(swapIn(os, paths, choice, before !== undefined), function* () {
+    const ino = (yield* lookAfresh(os, paths.live))?.ino;
+    return ino === staged.ino ? "replaced" : ino === before?.ino ? "unchanged" : "unknown";
+  });
 }
 
 /**

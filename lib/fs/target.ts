@@ -169,13 +169,13 @@ export function* locateDir(os: Os, given: string): Steps<Target> {
   throw new Refusal("EINVAL", target.path, why);
 }
 
-/** Refuses what is there and can't be replaced by a directory. */
-export function* expectDirectory(os: Os, { path, dir, stat }: Target): Steps<void> {
+/** Refuses an entry that a directory can't replace; `dev` is the file system of the directory above. */
+export function expectDirectory(path: string, stat: Stat | undefined, dev: number): void {
   if (stat === undefined) return;
   if (stat.kind !== "directory") {
     throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
   }
-  if (stat.dev !== (yield* os.lstat(inside(dir, "."))).dev) {
+  if (stat.dev !== dev) {
     throw new Refusal("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
   }
 }

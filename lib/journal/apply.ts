@@ -108,7 +108,7 @@ function* apply(
 }
 
 /** Where the version before is, if it was not exchanged. */
-export function oldOf(staged: string): string {
+export function previousPath(staged: string): string {
   return `${staged}.old`;
 }
 
@@ -120,7 +120,7 @@ function* swap(
   since: false | Change & { do: "swap" },
 ): Steps<void> {
   const { dir, name } = split(path);
-  const paths: SwapPaths = { ...swapPaths(dir, name), staging: staged, old: oldOf(staged) };
+  const paths: SwapPaths = { ...swapPaths(dir, name), staging: staged, old: previousPath(staged) };
   if (since) {
     const aside = yield* look(os, paths.old);
     if (aside === undefined && !isMarked(since.before, now)) return;

@@ -6,38 +6,37 @@
 import { dirname } from "node:path";
 import { writeFully } from "../fs/io.ts";
 import { syncDir } from "../fs/sync.ts";
-import { caught, type Outcome, Refusal } from "../core/errors.ts";
+import { afterReplacing, Refusal, withOutcome } from "../core/errors.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { type Change, isMarked, markOf, RECORD, toText } from "./record.ts";
+import { type Change, isMarked, markOf, type PendingChange, RECORD, toText } from "./record.ts";
 import { isRemote, lookAfresh, refresh } from "../fs/shared_fs.ts";
-import { applyAll } from "./apply.ts";
+import { applyAll, type Committed } from "./apply.ts";
 import type { Steps } from "../core/steps.ts";
 import { look } from "../fs/target.ts";
 
-/** What is to be committed. */
+/** A transaction that is staged as a whole. */
 export interface Commit {
   root: string;
-  /** The transaction's directory now, and as soon as it is committed. */
+  /** The transaction's directory now, and after the commit. */
   staged: string;
   committed: string;
-  changes: Change[];
+  changes: readonly PendingChange[];
   sync: boolean;
   signal: AbortSignal | undefined;
 }
 
 /**
- * Commits and makes all changes; `told` knows what stands, whether this fails or not. Returns whether the
- * commit is known to survive a power cut.
+ * Commits and makes all changes; an error carries its outcome. Returns whether the commit is known to survive a
+ * power cut.
  */
 export function* commitAll(
   os: Os,
-  { root, staged, committed, changes, sync, signal }: Commit,
-  told: (outcome: Outcome) => void,
+  { root, staged, committed, changes: pending, sync, signal }: Commit,
 ): Steps<boolean> {
   const { ino, dev } = yield* os.lstat(inside(root, "."));
-  yield* refreshAround(os, root, changes, dev);
-  yield* mark(os, root, changes);
+  yield* refreshAround(os, root, pending, dev);
+  const changes = yield* withMarks(os, root, pending);
   const path = inside(staged, RECORD);
   const record = yield* os.create(path, 0o600);
   try {
@@ -48,23 +47,28 @@ export function* commitAll(
   }
   if (sync) yield* syncDir(os, staged);
   signal?.throwIfAborted();
-  told("unknown");
-  const error = yield* caught(os.rename(staged, committed));
-  if (error !== undefined) {
-    if ((yield* lookAfresh(os, staged)) !== undefined) told("unchanged");
-    throw error;
-  }
-  told("replaced");
-  const durable = sync && (yield* syncDir(os, root));
-  yield* applyAll(os, { root, dir: committed, changes, sync }, false);
+  yield* withOutcome(os.rename(staged, committed), function* () {
+    return (yield* lookAfresh(os, staged)) === undefined ? "unknown" : "unchanged";
+  });
+  return yield* afterReplacing(makeAll(os, { root, dir: committed, changes, sync }));
+}
+
+function* makeAll(os: Os, committed: Committed): Steps<boolean> {
+  const durable = committed.sync && (yield* syncDir(os, committed.root));
+  yield* applyAll(os, committed, false);
   return durable;
 }
 
 /** What other machines have done to what is changed must be seen: it is not done again by a recovery. */
-function* refreshAround(os: Os, root: string, changes: Change[], dev: number): Steps<void> {
+function* refreshAround(
+  os: Os,
+  root: string,
+  changes: readonly PendingChange[],
+  dev: number,
+): Steps<void> {
   if (!(yield* isRemote(os, root, dev))) return;
-  const paths = changes.flatMap((change) =>
-    "before" in change ? [change.path, ...change.do === "rename" ? [change.to] : []] : []
+  const paths = changes.filter(hasMark).flatMap((change) =>
+    "to" in change ? [change.path, change.to] : change.path
   );
   for (const dir of new Set(paths.map((path) => dirname(inside(root, path))))) {
     // Or it is yet to be made.
@@ -72,24 +76,38 @@ function* refreshAround(os: Os, root: string, changes: Change[], dev: number): S
   }
 }
 
-/** Notes what is there now; what can't be changed as it was meant to any more is refused. */
-function* mark(os: Os, root: string, changes: Change[]): Steps<void> {
+/** Whether the record has to say what was at the target of a change. */
+function hasMark(change: PendingChange): boolean {
+  return !["make", "mode", "stamp"].includes(change.do);
+}
+
+/** Notes what is at each target now; refuses a change that can't be made as it was meant any more. */
+function* withMarks(
+  os: Os,
+  root: string,
+  pending: readonly PendingChange[],
+): Steps<Change[]> {
   const removed = new Set<string>();
-  for (const change of changes) {
-    if (!("before" in change)) continue;
+  const changes: Change[] = [];
+  for (const change of pending) {
+    if (!hasMark(change)) {
+      changes.push(change as Change);
+      continue;
+    }
     const target = change.do === "rename" ? change.to : change.path;
     const path = inside(root, target);
     const stat = removed.has(target) ? undefined : yield* look(os, path);
-    if (change.do !== "remove") yield* expectFitting(os, root, change, path, stat);
-    else removed.add(target);
-    change.before = markOf(stat);
+    if (change.do === "remove") removed.add(target);
+    else yield* expectFitting(os, root, change, path, stat);
+    changes.push({ ...change, before: markOf(stat) } as Change);
   }
+  return changes;
 }
 
 function* expectFitting(
   os: Os,
   root: string,
-  change: Change,
+  change: PendingChange,
   path: string,
   stat: Stat | undefined,
 ): Steps<void> {

@@ -38,6 +38,13 @@ export type Change =
   /** A directory gets this time, in ms, so that who reads in it sees that it was changed. */
   | { do: "stamp"; path: string; mtime: number };
 
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** A change before the commit, which notes what is at its target; of a directory, its stage has noted that. */
+export type PendingChange =
+  | Without<Exclude<Change, { do: "swap" }>, "before">
+  | Change & { do: "swap" };
+
 /** The record's name within the transaction's directory. */
 export const RECORD = "changes";
 

@@ -4,10 +4,11 @@
  * begun again by anybody. What somebody else has changed since the commit is newer, and stays.
  */
 
-import { applyAll, oldOf } from "./apply.ts";
+import { applyAll, previousPath } from "./apply.ts";
 import { claim, unclaim, withScratch } from "../fs/claim.ts";
 import { syncDir } from "../fs/sync.ts";
-import { isMissing, Refusal } from "../core/errors.ts";
+import { caught, isMissing, Refusal } from "../core/errors.ts";
+import { recognise } from "../core/names.ts";
 import { addVersion } from "../fs/history.ts";
 import { readAll } from "../fs/io.ts";
 import type { LockSettings } from "../core/options.ts";
@@ -101,8 +102,29 @@ function* archive(
   const target = split(inside(root, path));
   const { history } = swapPaths(target.dir, target.name);
   if ((yield* look(os, history)) === undefined) return;
-  for (const name of [staged, oldOf(staged)]) {
+  for (const name of [staged, previousPath(staged)]) {
     const stat = yield* look(os, inside(dir, name));
     if (stat !== undefined && stat.ino !== ino) yield* addVersion(os, history, inside(dir, name));
+  }
+}
+
+/** Completes all committed transactions of a root, and removes those that were abandoned before their commit. */
+export function* completeAbandoned(os: Os, root: string, waiting: LockSettings): Steps<void> {
+  for (const { name, kind } of yield* os.readdir(root)) {
+    if (kind !== "directory" || recognise(name, kind)?.kind !== "transaction") continue;
+    const path = inside(root, name);
+    if (name.startsWith(".commit-")) yield* finishCommitted(os, root, path, waiting);
+    // One that can't be removed is in nobody's way.
+    else yield* caught(removeAbandoned(os, root, path));
+  }
+}
+
+/** Removes an uncommitted transaction, unless it is being staged just now. */
+function* removeAbandoned(os: Os, root: string, dir: string): Steps<void> {
+  const claimed = yield* claim(os, dir);
+  try {
+    if (claimed?.handle !== undefined) yield* trashClaimed(os, root, dir);
+  } finally {
+    yield* unclaim(os, claimed);
   }
 }

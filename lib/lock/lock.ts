@@ -3,13 +3,13 @@
  */
 
 import { type LockOptions, lockSettings } from "../core/options.ts";
-import { describe } from "../fs/failure.ts";
+import { describeFailure } from "../fs/failure.ts";
 import { Refusal } from "../core/errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock_file.ts";
-import { systemCalls } from "../os/system.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import type { Os } from "../os/port.ts";
 import { toPath, withoutSlash } from "../core/paths.ts";
-import { runAsync, runSync, type Steps } from "../core/steps.ts";
+import type { Steps } from "../core/steps.ts";
 import { locate } from "../fs/target.ts";
 
 /** A lock, as {@link lock} returns it. */
@@ -56,10 +56,9 @@ export interface PathLockSync extends Disposable {
  * ```
  */
 export async function lock(path: string | URL, options?: LockOptions): Promise<PathLock> {
-  const os = systemCalls().async;
-  const held = await runAsync(take(os, toPath(path), options));
+  const held = await runOnSystem((os) => take(os, toPath(path), options));
   let given: Promise<void> | undefined;
-  const release = (): Promise<void> => given ??= runAsync(releaseLock(os, held));
+  const release = (): Promise<void> => given ??= runOnSystem((os) => releaseLock(os, held));
   return { locked: held.handle !== undefined, release, [Symbol.asyncDispose]: release };
 }
 
@@ -73,11 +72,10 @@ export async function lock(path: string | URL, options?: LockOptions): Promise<P
  * @throws {UntornError} With code `ERR_LOCKED` when another holds it for longer than `wait`.
  */
 export function lockSync(path: string | URL, options?: LockOptions): PathLockSync {
-  const os = systemCalls().sync;
-  const held = runSync(take(os, toPath(path), options));
+  const held = runOnSystemSync((os) => take(os, toPath(path), options));
   let given = false;
   const release = (): void => {
-    if (!given) runSync(releaseLock(os, held));
+    if (!given) runOnSystemSync((os) => releaseLock(os, held));
     given = true;
   };
   return { locked: held.handle !== undefined, release, [Symbol.dispose]: release };
@@ -92,12 +90,6 @@ function* take(os: Os, given: string, options: LockOptions | undefined): Steps<H
     }
     return yield* acquireLock(os, dir, name, settings);
   } catch (error) {
-    throw describe(error, {
-      operation: "lock",
-      target: given,
-      outcome: "unchanged",
-      existed: false,
-      path: given,
-    });
+    throw describeFailure(error, "lock", given);
   }
 }

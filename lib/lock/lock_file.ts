@@ -67,6 +67,17 @@ export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
   }
 }
 
+/** Gives a lock back after the work; a failure becomes a warning. */
+export function* releaseQuietly(
+  os: Os,
+  lock: HeldLock | undefined,
+  warnings: string[],
+): Steps<void> {
+  const error = lock && (yield* caught(releaseLock(os, lock)));
+  if (error === undefined) return;
+  warnings.push(`the lock file ${JSON.stringify(lock!.path)} could not be removed (${error.code})`);
+}
+
 /** The names that whoever has the lock of `name` looks at and may remove, the lock's own among them. */
 function namesBeside(name: string): string[] {
   const siblings = ["lock", "staging", "old"] as const;

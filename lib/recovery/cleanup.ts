@@ -3,13 +3,13 @@
  */
 
 import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
-import { describe } from "../fs/failure.ts";
+import { describeFailure } from "../fs/failure.ts";
 import { type CleanupReport, Findings } from "./report.ts";
 import { isMissing } from "../core/errors.ts";
-import { systemCalls } from "../os/system.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import type { Os } from "../os/port.ts";
 import { toPath } from "../core/paths.ts";
-import { runAsync, runSync, type Steps } from "../core/steps.ts";
+import type { Steps } from "../core/steps.ts";
 import { Sweep } from "./sweep.ts";
 
 /**
@@ -41,13 +41,8 @@ import { Sweep } from "./sweep.ts";
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function cleanup(
-  root: string | URL,
-  options?: CleanupOptions,
-): Promise<CleanupReport> {
-  return await runAsync(
-    cleanUp(systemCalls().async, toPath(root), cleanupSettings(options), true),
-  );
+export function cleanup(root: string | URL, options?: CleanupOptions): Promise<CleanupReport> {
+  return runOnSystem((os) => cleanUp(os, toPath(root), cleanupSettings(options), true));
 }
 
 /**
@@ -60,7 +55,7 @@ export async function cleanup(
  * @throws {UntornError} When the root can't be listed.
  */
 export function cleanupSync(root: string | URL, options?: CleanupOptions): CleanupReport {
-  return runSync(cleanUp(systemCalls().sync, toPath(root), cleanupSettings(options), true));
+  return runOnSystemSync((os) => cleanUp(os, toPath(root), cleanupSettings(options), true));
 }
 
 /**
@@ -85,13 +80,8 @@ export function cleanupSync(root: string | URL, options?: CleanupOptions): Clean
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function inspect(
-  root: string | URL,
-  options?: CleanupOptions,
-): Promise<CleanupReport> {
-  return await runAsync(
-    cleanUp(systemCalls().async, toPath(root), cleanupSettings(options), false),
-  );
+export function inspect(root: string | URL, options?: CleanupOptions): Promise<CleanupReport> {
+  return runOnSystem((os) => cleanUp(os, toPath(root), cleanupSettings(options), false));
 }
 
 /**
@@ -104,7 +94,7 @@ export async function inspect(
  * @throws {UntornError} When the root can't be listed.
  */
 export function inspectSync(root: string | URL, options?: CleanupOptions): CleanupReport {
-  return runSync(cleanUp(systemCalls().sync, toPath(root), cleanupSettings(options), false));
+  return runOnSystemSync((os) => cleanUp(os, toPath(root), cleanupSettings(options), false));
 }
 
 /** A cleanup, or an inspection, as steps. */
@@ -118,12 +108,6 @@ export function* cleanUp(
     return yield* new Sweep(os, settings, acts).run(root);
   } catch (error) {
     if (isMissing(error) && !settings.mustExist) return new Findings().report;
-    throw describe(error, {
-      operation: acts ? "clean up" : "inspect",
-      target: root,
-      outcome: "unchanged",
-      existed: false,
-      path: root,
-    });
+    throw describeFailure(error, acts ? "clean up" : "inspect", root);
   }
 }

@@ -2,57 +2,61 @@
  * What a crash left beside a directory, finished or undone as `recovery.ts` decides; under its lock.
  */
 
-import { Refusal } from "../core/errors.ts";
+import { caught, CommitError, Refusal } from "../core/errors.ts";
 import { addVersion } from "../fs/history.ts";
 import { journalName, keptName, newToken } from "../core/names.ts";
 import { type LockSettings, shown } from "../core/options.ts";
-import type { Os } from "../os/port.ts";
-import { inside } from "../core/paths.ts";
+import type { Os, Stat } from "../os/port.ts";
+import { inside, split } from "../core/paths.ts";
 import { type Action, decide, type Found } from "./decide.ts";
 import { finishCommitted } from "../journal/roll_forward.ts";
 import { settle, type Steps } from "../core/steps.ts";
 import type { SwapPaths } from "../fs/swap.ts";
 import { look } from "../fs/target.ts";
+import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
 import { trash } from "../fs/trash.ts";
 
 /** Whether a version can be trusted. */
 export type IsValid = (path: string) => Steps<boolean>;
 
-/** Looks at what is beside a directory; what is no directory has another's name. */
+/** The entries beside a directory, and the directory itself. */
+export interface Neighbours {
+  found: Found;
+  /** The entry at the directory's own path. */
+  live: Stat | undefined;
+  /** A path of a version at which there is no directory; the entry is the user's. */
+  inTheWay: string | undefined;
+}
+
+/** Looks at a directory, and at its versions beside it. */
 export function* findVersions(
   os: Os,
-  { live, staging, old, history }: SwapPaths,
-  isValid: IsValid,
-): Steps<Found> {
-  const target = yield* look(os, live);
-  const hasOld = (yield* look(os, old))?.kind === "directory";
-  const hasStaging = (yield* look(os, staging))?.kind === "directory";
+  paths: SwapPaths,
+  isValid: IsValid = () => settle(true),
+): Steps<Neighbours> {
+  const live = yield* look(os, paths.live);
+  const old = yield* look(os, paths.old);
+  const staging = yield* look(os, paths.staging);
+  const isDir = (stat: Stat | undefined): boolean => stat?.kind === "directory";
+  const isOther = (stat: Stat | undefined): boolean => stat !== undefined && !isDir(stat);
   const trusted = function* (path: string): Steps<"whole" | "invalid"> {
     return (yield* isValid(path)) ? "whole" : "invalid";
   };
-  const asked = hasOld || hasStaging;
-  return {
-    target: target === undefined
-      ? "missing"
-      : target.kind !== "directory"
-      ? "other"
-      : asked
-      ? yield* trusted(live)
-      : "whole",
-    staging: hasStaging,
-    old: hasOld ? yield* trusted(old) : "missing",
-    history: (yield* look(os, history))?.kind === "directory",
-  };
-}
-
-/** Refuses files where versions are to be: they are the user's. */
-export function* expectNoFiles(os: Os, { staging, old }: SwapPaths): Steps<void> {
-  for (const path of [old, staging]) {
-    const stat = yield* look(os, path);
-    if (stat === undefined || stat.kind === "directory") continue;
-    const why = `${JSON.stringify(path)} is in the way (EEXIST); remove it`;
-    throw new Refusal("EEXIST", path, why);
+  let target: Found["target"] = live === undefined ? "missing" : "whole";
+  if (isOther(live)) target = "other";
+  else if (live !== undefined && (isDir(old) || isDir(staging))) {
+    target = yield* trusted(paths.live);
   }
+  return {
+    found: {
+      target,
+      staging: isDir(staging),
+      old: isDir(old) ? yield* trusted(paths.old) : "missing",
+      history: isDir(yield* look(os, paths.history)),
+    },
+    live,
+    inTheWay: isOther(old) ? paths.old : isOther(staging) ? paths.staging : undefined,
+  };
 }
 
 /** Does what was decided; returns where what was acted on is now, if it still is. */
@@ -77,27 +81,68 @@ export function* perform(
   return to;
 }
 
-/** Finishes or undoes what a crash left beside a directory; returns what its user should know of it. */
+/** A directory after its recovery. */
+export interface Recovered {
+  /** The entry at its path. */
+  live: Stat | undefined;
+  /** Messages for its user. */
+  warnings: string[];
+}
+
+/**
+ * Finishes or undoes what a crash left beside a directory, under its lock. `refusesFiles`: a file at the
+ * path of a version is refused first.
+ */
 export function* recoverDir(
   os: Os,
   dir: string,
   name: string,
   paths: SwapPaths,
   waiting: LockSettings,
-): Steps<string[]> {
-  const warnings: string[] = [];
+  refusesFiles: boolean = false,
+): Steps<Recovered> {
   yield* finishCommitted(os, dir, inside(dir, journalName(name)), waiting);
   // Without a `validate`, every version is trusted.
-  const found = yield* findVersions(os, paths, () => settle(true));
-  for (const action of decide(found)) {
+  const { found, live, inTheWay } = yield* findVersions(os, paths);
+  if (refusesFiles && inTheWay !== undefined) {
+    const why = `${JSON.stringify(inTheWay)} is in the way (EEXIST); remove it`;
+    throw new Refusal("EEXIST", inTheWay, why);
+  }
+  const actions = decide(found);
+  const warnings: string[] = [];
+  for (const action of actions) {
     const now = yield* perform(os, { dir, name }, paths, action);
     if (action.act !== "set aside") continue;
     const of = JSON.stringify(action.what === "target" ? paths.live : paths[action.what]);
     warnings.push(`${of} was set aside (${action.reason}): see ${JSON.stringify(now)}`);
   }
-  return warnings;
+  return { live: actions.length === 0 ? live : yield* look(os, paths.live), warnings };
 }
 
+/** A directory after its recovery, with its lock, if it was to be locked. */
+export interface Locked extends Recovered {
+  lock: HeldLock | undefined;
+}
+
+/**
+ * Locks a directory, if its settings want that, and recovers it. `transaction` is the path of the transaction
+ * that it is locked for, from its parent.
+ */
+export function* lockAndRecover(
+  os: Os,
+  paths: SwapPaths,
+  settings: LockSettings & { lock: boolean },
+  { transaction, refusesFiles }: { transaction?: string; refusesFiles?: boolean } = {},
+): Steps<Locked> {
+  const { dir, name } = split(paths.live);
+  const lock = settings.lock ? yield* acquireLock(os, dir, name, settings, transaction) : undefined;
+  try {
+    return { lock, ...yield* recoverDir(os, dir, name, paths, settings, refusesFiles) };
+  } catch (error) {
+    const left = lock && (yield* caught(releaseLock(os, lock)));
+    throw left === undefined ? error : new CommitError(error, "unchanged", lock!.path);
+  }
+}
 /**
  * Whether a version is valid. What throws is not, and why is added to `invalid`, by path; what forgets
  * its answer is a mistake, and fails.

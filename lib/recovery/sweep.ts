@@ -201,7 +201,7 @@ export class Sweep {
   /** Decides on the versions of a directory, and acts; whether nothing of a crash is beside it then. */
   *#versions(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<boolean> {
     let isClean = true;
-    const found = yield* findVersions(
+    const { found } = yield* findVersions(
       this.#os,
       paths,
       (path) => askValid(this.#settings.validate, path, this.#invalid),

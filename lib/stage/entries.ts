@@ -26,11 +26,72 @@ export type Entries =
 const AT_ONCE = 16;
 
 type Pair = readonly [string, unknown];
-/** Where entries come from, one after the other. */
-export type Supply = Iterator<Pair> | AsyncIterator<Pair>;
 
-/** Entries one by one. The names of a record are checked at once, before anything is touched. */
-export function supply(entries: Entries): Supply {
+/** A stage that takes entries. */
+export interface EntryTarget {
+  write(relative: string, source: Source): Steps<void>;
+}
+
+/** Entries on their way into a stage, one after the other. */
+export class EntrySource {
+  readonly #supply: Iterator<Pair> | AsyncIterator<Pair>;
+  readonly #toSource: (content: never) => Source;
+  readonly #signal: AbortSignal | undefined;
+  #hasEnded = false;
+
+  /** Checks the names of a record at once, before anything is touched. */
+  constructor(
+    entries: Entries,
+    toSource: (content: never) => Source,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#supply = pairsOf(entries);
+    this.#toSource = toSource;
+    this.#signal = signal;
+  }
+
+  /** Writes all entries; several whole ones at a time where calls answer later. */
+  *writeTo(stage: EntryTarget): Steps<void> {
+    yield* parallel(() => this.#writeNext(stage), AT_ONCE);
+  }
+
+  *#writeNext(stage: EntryTarget): Steps<Steps<void> | undefined> {
+    for (;;) {
+      const pair = yield* this.#next();
+      if (pair === undefined) return undefined;
+      const [name, content] = pair;
+      checkEntryName(name);
+      const source = this.#toSource(content as never);
+      // A stream may come from the same place as the next entry, an archive say: one at a time.
+      if (source.whole !== undefined) return stage.write(name, source);
+      yield* stage.write(name, source);
+    }
+  }
+
+  *#next(): Steps<Pair | undefined> {
+    try {
+      const answer = this.#supply.next();
+      const next = "then" in answer ? yield* settle(unlessAborted(answer, this.#signal)) : answer;
+      this.#hasEnded = next.done === true;
+      if (next.done) return undefined;
+      if (Array.isArray(next.value) && next.value.length === 2) {
+        return next.value as unknown as Pair;
+      }
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      throw new SourceError(error);
+    }
+    throw new TypeError("an entry must be a pair of a relative path and its content");
+  }
+
+  /** Ends a source that is not read to its end. */
+  *cancel(): Steps<void> {
+    if (!this.#hasEnded) yield* endIterator(this.#supply, this.#signal);
+  }
+}
+
+/** The entries as pairs. The names of a record are checked. */
+function pairsOf(entries: Entries): Iterator<Pair> | AsyncIterator<Pair> {
   if (typeof entries !== "object" || entries === null) {
     throw new TypeError("the entries must be a record, an iterable of pairs or a function");
   }
@@ -43,68 +104,10 @@ export function supply(entries: Entries): Supply {
   for (const name of names) {
     checkEntryName(name);
     for (const above of parentsOf(name)) {
-      if (Object.hasOwn(entries, above)) {
-        throw new TypeError(
-          `the entries ${JSON.stringify(above)} and ${JSON.stringify(name)} collide`,
-        );
-      }
+      if (!Object.hasOwn(entries, above)) continue;
+      const pair = `${JSON.stringify(above)} and ${JSON.stringify(name)}`;
+      throw new TypeError(`the entries ${pair} collide`);
     }
   }
   return Object.entries(entries).values();
-}
-
-/** What entries are written into. */
-export interface Fillable {
-  write(relative: string, source: Source): Steps<void>;
-}
-
-/**
- * Lets `steps` fill a stage with all that is supplied. If they fail before they have come to its end, the
- * supply is told that nobody goes on.
- */
-export function* filling<T>(
-  supply: Supply,
-  toSource: (content: never) => Source,
-  signal: AbortSignal | undefined,
-  steps: (fill: (stage: Fillable) => Steps<void>) => Steps<T>,
-): Steps<T> {
-  let ended = false;
-  const fill = (stage: Fillable): Steps<void> =>
-    parallel(function* () {
-      for (;;) {
-        const pair = yield* nextPair(supply, signal);
-        if (pair === undefined) {
-          ended = true;
-          return undefined;
-        }
-        const [name, content] = pair;
-        checkEntryName(name);
-        const source = toSource(content as never);
-        // A stream may come from the same place as the next entry, an archive say: one at a time.
-        if (source.whole !== undefined) return stage.write(name, source);
-        yield* stage.write(name, source);
-      }
-    }, AT_ONCE);
-  try {
-    return yield* steps(fill);
-  } catch (error) {
-    if (!ended) yield* endIterator(supply, signal);
-    throw error;
-  }
-}
-
-function* nextPair(
-  supply: Supply,
-  signal: AbortSignal | undefined,
-): Steps<Pair | undefined> {
-  try {
-    const answer = supply.next();
-    const next = "then" in answer ? yield* settle(unlessAborted(answer, signal)) : answer;
-    if (next.done) return undefined;
-    if (Array.isArray(next.value) && next.value.length === 2) return next.value as unknown as Pair;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new SourceError(error);
-  }
-  throw new TypeError("an entry must be a pair of a relative path and its content");
 }

@@ -3,9 +3,9 @@
  * once. What fails is undone at once.
  */
 
-import { describe } from "../fs/failure.ts";
-import { OsError } from "../core/errors.ts";
-import { runAsync, type Steps } from "../core/steps.ts";
+import { describeFailure } from "../fs/failure.ts";
+import { OsError, Refusal, SourceError } from "../core/errors.ts";
+import { runAsync, runSync, type Steps } from "../core/steps.ts";
 
 /** A stage, as the protocols make them. */
 export interface Stage<Result> {
@@ -60,10 +60,7 @@ export class Staging<Result> {
       yield* this.#stage.discard();
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
-      const target = this.#target;
-      const operation = "discard the new version of";
-      const path = error.path ?? target;
-      throw describe(error, { operation, target, outcome: "unchanged", existed: true, path });
+      throw describeFailure(error, "discard the new version of", this.#target, { existed: true });
     }
   }
 
@@ -80,6 +77,12 @@ export class Staging<Result> {
   }
 }
 
+/** The error of a caller's own function. An abort's reason, a refusal and the system's errors stay as they are. */
+export function errorOfCaller(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted) return signal.reason;
+  return error instanceof OsError || error instanceof Refusal ? error : new SourceError(error);
+}
+
 /** Runs an operation after all that were called before. */
 export type Queue = <T>(start: () => Steps<T>) => Promise<T>;
 
@@ -90,8 +93,35 @@ export function queue(): Queue {
     const run = async (): Promise<T> => await runAsync(start());
     const result = last.then(run, run);
     last = result;
-    // Who does not await a call is told by the commit.
+    // A caller that does not await the call gets its error from the commit.
     result.catch(() => {});
     return result;
   };
+}
+
+/** Methods that are operations. */
+type Methods = { readonly [name: string]: (...args: never[]) => Steps<unknown> };
+
+type Result<Method> = Method extends (...args: never[]) => Steps<infer T> ? T : never;
+
+/** The asynchronous form of methods: calls that are not awaited keep their order. */
+export function asyncMethods<M extends Methods>(
+  methods: M,
+  inOrder: Queue = queue(),
+): { [K in keyof M]: (...args: Parameters<M[K]>) => Promise<Result<M[K]>> } {
+  return inForm(methods, inOrder) as ReturnType<typeof asyncMethods<M>>;
+}
+
+/** The synchronous form of methods. */
+export function syncMethods<M extends Methods>(
+  methods: M,
+): { [K in keyof M]: (...args: Parameters<M[K]>) => Result<M[K]> } {
+  return inForm(methods, (start) => runSync(start())) as ReturnType<typeof syncMethods<M>>;
+}
+
+function inForm(methods: Methods, run: (start: () => Steps<unknown>) => unknown): unknown {
+  const form = Object.entries(methods).map(([name, method]) =>
+    [name, (...args: never[]) => run(() => method(...args))] as const
+  );
+  return Object.fromEntries(form);
 }

@@ -4,10 +4,25 @@ import { dirname } from "node:path";
 import { Refusal } from "../core/errors.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside, parentsOf, split } from "../core/paths.ts";
-import type { Change } from "../journal/record.ts";
+import type { DirStage } from "../dir/dir_stage.ts";
+import type { PendingChange } from "../journal/record.ts";
 import type { Steps } from "../core/steps.ts";
 import { locate, look } from "../fs/target.ts";
 import { canonicalPath, relativeTo } from "../journal/within_root.ts";
+
+/** A directory that a transaction stages, and swaps in. */
+export interface DirChange {
+  do: "persist";
+  path: string;
+  /** Its name in the transaction's directory. */
+  staged: string;
+  stage: DirStage;
+}
+
+/** A change as it is called for. */
+export type PlannedChange =
+  | PendingChange & { do: Exclude<PendingChange["do"], "swap"> }
+  | DirChange;
 
 /** The changes of a transaction, as they are called for. */
 export class Changes {
@@ -16,7 +31,7 @@ export class Changes {
   /** The root without links, and its file system. */
   readonly root: string;
   readonly #dev: number;
-  readonly list: Change[] = [];
+  readonly list: PlannedChange[] = [];
   /** What is named, what that is in, and the directories that are to be made. */
   readonly #named = new Set<string>();
   readonly #above = new Set<string>();
@@ -76,7 +91,7 @@ export class Changes {
   }
 
   /** Adds a change. */
-  add(change: Change): void {
+  add(change: PlannedChange): void {
     for (const path of "to" in change ? [change.path, change.to] : [change.path]) {
       this.#named.add(path);
       for (const above of parentsOf(path)) this.#above.add(above);

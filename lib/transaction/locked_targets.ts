@@ -4,23 +4,23 @@
  */
 
 import { relative } from "node:path";
-import type { TransactionSettings } from "./transaction_options.ts";
-import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
+import { caughtOfAll, type OsError } from "../core/errors.ts";
 import { journalName } from "../core/names.ts";
-import { caught, type OsError } from "../core/errors.ts";
-import type { Os, Stat } from "../os/port.ts";
 import { inside, split } from "../core/paths.ts";
-import { findVersions, recoverDir } from "../recovery/recover_dir.ts";
-import { settle, type Steps } from "../core/steps.ts";
+import type { Steps } from "../core/steps.ts";
 import { type SwapPaths, swapPaths } from "../fs/swap.ts";
 import { look } from "../fs/target.ts";
+import { type HeldLock, releaseLock } from "../lock/lock_file.ts";
+import type { Os, Stat } from "../os/port.ts";
+import { findVersions, lockAndRecover } from "../recovery/recover_dir.ts";
+import type { TransactionSettings } from "./transaction_options.ts";
 
-/** The locks that are held, and what was met when they were taken. */
-export class HeldTargets {
+/** The locks of a transaction's targets. */
+export class LockedTargets {
   readonly #os: Os;
   readonly #settings: TransactionSettings;
   readonly #locks: HeldLock[] = [];
-  /** What the user should know. */
+  /** Messages of their recovery, for the user. */
   readonly warnings: string[] = [];
 
   constructor(os: Os, settings: TransactionSettings) {
@@ -29,38 +29,31 @@ export class HeldTargets {
   }
 
   /**
-   * Takes the lock of a directory, or of one that is missing since a swap of it was cut off, and recovers
-   * it; returns what is there then. `committed` is where the transaction will be.
+   * Takes the lock of a directory, or of one that is missing since its swap was cut off, and recovers it; returns
+   * the entry that is there then. `committed` is the transaction's directory after the commit.
    */
-  *hold(path: string, stat: Stat | undefined, committed: string): Steps<Stat | undefined> {
+  *lock(path: string, stat: Stat | undefined, committed: string): Steps<Stat | undefined> {
     const { dir, name } = split(path);
     const paths = swapPaths(dir, name);
     const isConcerned = stat === undefined
       ? yield* this.#isCutOff(dir, name, paths)
       : stat.kind === "directory";
     if (!isConcerned) return stat;
-    const { lock } = this.#settings;
-    if (lock) {
-      const transaction = relative(dir, committed);
-      this.#locks.push(yield* acquireLock(this.#os, dir, name, this.#settings, transaction));
-    }
-    this.warnings.push(...yield* recoverDir(this.#os, dir, name, paths, this.#settings));
-    return yield* look(this.#os, path);
+    const transaction = relative(dir, committed);
+    const locked = yield* lockAndRecover(this.#os, paths, this.#settings, { transaction });
+    if (locked.lock !== undefined) this.#locks.push(locked.lock);
+    this.warnings.push(...locked.warnings);
+    return locked.live;
   }
 
   *#isCutOff(dir: string, name: string, paths: SwapPaths): Steps<boolean> {
-    const { staging, old } = yield* findVersions(this.#os, paths, () => settle(true));
+    const { found: { staging, old } } = yield* findVersions(this.#os, paths);
     return staging || old !== "missing" ||
       (yield* look(this.#os, inside(dir, journalName(name)))) !== undefined;
   }
 
   /** Gives all locks back; returns the first error. */
-  *release(): Steps<OsError | undefined> {
-    let error: OsError | undefined;
-    for (const lock of this.#locks.splice(0)) {
-      const failed = yield* caught(releaseLock(this.#os, lock));
-      error ??= failed;
-    }
-    return error;
+  release(): Steps<OsError | undefined> {
+    return caughtOfAll(this.#locks.splice(0).map((lock) => releaseLock(this.#os, lock)));
   }
 }

@@ -14,10 +14,16 @@ import {
 import { type Durability, known } from "../core/options.ts";
 
 /** Options of `transaction`. */
-export type TransactionOptions = Omit<RollbackOptions, "swap">;
+export type TransactionOptions = Omit<RollbackOptions, "swap" | "to">;
 
 /** {@link TransactionOptions} with every question answered. */
-export type TransactionSettings = Omit<RollbackSettings, "swap">;
+export type TransactionSettings = Omit<RollbackSettings, "swap" | "to">;
+
+/** Options of a file that a transaction writes. */
+export interface ChangeOptions {
+  /** The permission bits, set exactly. When absent, an existing file's are kept. */
+  mode?: number;
+}
 
 /** Options of a directory that a transaction replaces; the others are the transaction's own. */
 export type PartOptions = Pick<
@@ -39,7 +45,7 @@ export function partSettings(
 export function transactionSettings(
   options: TransactionOptions | undefined,
 ): TransactionSettings {
-  const { swap: _, ...checks } = ROLLBACK_CHECKS;
+  const { swap: _, to: __, ...checks } = ROLLBACK_CHECKS;
   return rollbackSettings(known<TransactionOptions>(options, checks));
 }
 

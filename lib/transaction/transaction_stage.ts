@@ -1,64 +1,74 @@
 /**
  * The protocol of a transaction below a root R, under the lock of R:
  *
- *     bring committed ones of crashed processes to their end → make R/.txn-T → stage, sync all of it →
+ *     complete abandoned ones → make R/.txn-T → stage and sync all of it →
  *     rename it to R/.commit-T, sync R: the commit → make each change → sync → trash it
  *
- * Whatever fails before the commit leaves everything as it was; after it, all of it happens: what a
- * crash interrupts, the next transaction or a cleanup brings to its end.
+ *     new ──open──▶ open ──commit──▶ committed
+ *                    └──discard, fail──▶ discarded
+ *
+ * A failure before the commit leaves everything as it was. After it, all of it happens: an abandoned transaction
+ * is completed by the next one, or by a cleanup.
  */
 
-import { BlockWriter } from "../stage/block_writer.ts";
-import { writeFully } from "../fs/io.ts";
-import { Changes } from "./changes.ts";
-import { commitAll } from "../journal/commit.ts";
-import { cancel, type Source } from "../stage/content.ts";
-import type { DirSettings } from "../dir/dir_options.ts";
-import type { TransactionResult, TransactionSettings } from "./transaction_options.ts";
-import { DirStage } from "../dir/dir_stage.ts";
-import { describe } from "../fs/failure.ts";
-import { caught, OsError, type Outcome, Refusal } from "../core/errors.ts";
-import { HeldTargets } from "./locked_targets.ts";
-import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
-import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "../fs/metadata.ts";
-import { committedName, recognise, transactionName } from "../core/names.ts";
-import type { Handle, Os } from "../os/port.ts";
+import {
+  afterReplacing,
+  caught,
+  caughtOfAll,
+  OsError,
+  outcomeOf,
+  Refusal,
+} from "../core/errors.ts";
+import { committedName, transactionName } from "../core/names.ts";
 import { inside, split } from "../core/paths.ts";
-import type { Change } from "../journal/record.ts";
-import { finishCommitted } from "../journal/roll_forward.ts";
 import type { Steps } from "../core/steps.ts";
-import { type Claim, claim, makeClaimed, unclaim } from "../fs/claim.ts";
+import { DirStage, type SealedDir } from "../dir/dir_stage.ts";
+import type { DirSettings } from "../dir/dir_options.ts";
+import { finish, type Swapped } from "../dir/publish.ts";
+import { type Claim, makeClaimed, unclaim } from "../fs/claim.ts";
+import { describeFailure } from "../fs/failure.ts";
+import { writeFully } from "../fs/io.ts";
+import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "../fs/metadata.ts";
+import { look } from "../fs/target.ts";
 import { refuseMounts, trashClaimed } from "../fs/trash.ts";
+import { previousPath } from "../journal/apply.ts";
+import { commitAll } from "../journal/commit.ts";
+import { markOf, type PendingChange } from "../journal/record.ts";
+import { completeAbandoned } from "../journal/roll_forward.ts";
+import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
+import type { Handle, Os } from "../os/port.ts";
+import { BlockWriter } from "../stage/block_writer.ts";
+import { cancel, type Source } from "../stage/content.ts";
+import type { Stage } from "../stage/lifecycle.ts";
+import { Changes, type DirChange, type PlannedChange } from "./changes.ts";
+import { LockedTargets } from "./locked_targets.ts";
+import type { TransactionResult, TransactionSettings } from "./transaction_options.ts";
 
-/** So many files are synced one by one: to sync all of a file system waits for others' files too. */
+/** Up to this number, files are synced one by one: a sync of the file system waits for others' files, too. */
 const SYNCED = 8;
 
-type DirChange = Change & { do: "swap" };
-
 /** A transaction on its way: open, change, then commit or fail or discard. */
-export class TransactionStage {
+export class TransactionStage implements Stage<TransactionResult> {
   readonly #os: Os;
   readonly #given: string;
   readonly #settings: TransactionSettings;
+  readonly #targets: LockedTargets;
   #changes: Changes | undefined;
-  #dirs = new Map<DirChange, DirStage>();
   #lock: HeldLock | undefined;
-  readonly #held: HeldTargets;
-  /** The transaction's directory, as long as it is there, and its mark. */
+  /** The transaction's directory, as it is staged, and its mark. */
   #dir: string | undefined;
   #claimed: Claim | undefined;
   #synced = 0;
   #wholeFs: Handle | undefined;
-  #outcome: Outcome = "unchanged";
 
   constructor(os: Os, given: string, settings: TransactionSettings) {
     this.#os = os;
     this.#given = given;
     this.#settings = settings;
-    this.#held = new HeldTargets(os, settings);
+    this.#targets = new LockedTargets(os, settings);
   }
 
-  /** Locks the root, and brings to an end what crashed there. */
+  /** Locks the root, and completes abandoned transactions there. */
   *open(): Steps<void> {
     const os = this.#os;
     const { lock, signal } = this.#settings;
@@ -73,30 +83,8 @@ export class TransactionStage {
       throw new Refusal("EINVAL", root, why);
     }
     if (lock) this.#lock = yield* acquireLock(os, dir, name, this.#settings);
-    yield* this.#recover(root);
+    yield* completeAbandoned(os, root, this.#settings);
     ({ path: this.#dir, claimed: this.#claimed } = yield* makeClaimed(os, root, transactionName));
-  }
-
-  *#recover(root: string): Steps<void> {
-    const os = this.#os;
-    for (const { name, kind } of yield* os.readdir(root)) {
-      if (kind !== "directory" || recognise(name, kind)?.kind !== "transaction") continue;
-      const path = inside(root, name);
-      if (name.startsWith(".commit-")) yield* finishCommitted(os, root, path, this.#settings);
-      // What can't be removed is in nobody's way.
-      else yield* caught(this.#trash(root, path));
-    }
-  }
-
-  /** Removes what was never committed, unless it is being staged just now. */
-  *#trash(root: string, path: string): Steps<void> {
-    const claimed = yield* claim(this.#os, path);
-    if (claimed?.handle === undefined) return yield* unclaim(this.#os, claimed);
-    try {
-      yield* trashClaimed(this.#os, root, path);
-    } finally {
-      yield* unclaim(this.#os, claimed);
-    }
   }
 
   /** Stages a file. */
@@ -125,7 +113,7 @@ export class TransactionStage {
       } finally {
         yield* os.close(file);
       }
-      changes.add({ do: "write", path, staged, before: null });
+      changes.add({ do: "write", path, staged });
     } catch (error) {
       yield* cancel(source, signal);
       throw error;
@@ -156,9 +144,7 @@ export class TransactionStage {
     const staged = changes.next;
     const part = { name: staged, staged: this.#dir!, committed: this.#committed };
     const stage = new DirStage(this.#os, changes.at(path), settings, part);
-    const change: DirChange = { do: "swap", path, staged, ino: 0, before: null };
-    changes.add(change);
-    this.#dirs.set(change, stage);
+    changes.add({ do: "persist", path, staged, stage });
     yield* stage.open();
     yield* fill(stage);
   }
@@ -167,31 +153,31 @@ export class TransactionStage {
   *remove(given: string): Steps<boolean> {
     const changes = this.#changes!;
     const { path, stat: found } = yield* changes.find(given, false);
-    const stat = yield* this.#held.hold(changes.at(path), found, this.#committed);
+    const stat = yield* this.#targets.lock(changes.at(path), found, this.#committed);
     if (stat === undefined) return false;
     if (stat.kind === "directory") yield* refuseMounts(this.#os, changes.at(path));
-    changes.add({ do: "remove", path, staged: changes.next, before: null });
+    changes.add({ do: "remove", path, staged: changes.next });
     return true;
   }
 
-  /** Notes that a file or a tree is to be called something else. */
+  /** Notes that a file or a tree is to get another name. */
   *rename(given: string, givenTo: string): Steps<void> {
     const changes = this.#changes!;
     const { path, stat: found } = yield* changes.find(given, false);
-    const stat = yield* this.#held.hold(changes.at(path), found, this.#committed);
+    const stat = yield* this.#targets.lock(changes.at(path), found, this.#committed);
     if (stat === undefined) throw new OsError("ENOENT", "lstat", changes.at(path));
     const { path: to, stat: foundThere } = yield* changes.find(givenTo, false, path);
-    const there = yield* this.#held.hold(changes.at(to), foundThere, this.#committed);
+    const there = yield* this.#targets.lock(changes.at(to), foundThere, this.#committed);
     if (there !== undefined && (there.kind === "directory" || stat.kind === "directory")) {
       const why = `${JSON.stringify(to)} exists already; remove it first, in another transaction`;
       throw new Refusal("EEXIST", changes.at(to), why);
     }
     yield* changes.makeAbove(to);
     const { ino, birth } = stat;
-    changes.add({ do: "rename", path, to, moved: { ino, birth }, before: null });
+    changes.add({ do: "rename", path, to, moved: { ino, birth } });
   }
 
-  /** Where the transaction's directory is as soon as it is committed: under the same digits. */
+  /** The transaction's directory after the commit, under the same digits. */
   get #committed(): string {
     return inside(this.#changes!.root, committedName(this.#dir!.slice(-12)));
   }
@@ -201,48 +187,92 @@ export class TransactionStage {
     const os = this.#os;
     const { durability, signal } = this.#settings;
     const { root, list } = this.#changes!;
-    const result: TransactionResult = {
-      path: this.#given,
-      changes: [],
-      durability,
-      warnings: this.#held.warnings,
-    };
+    const { warnings } = this.#targets;
+    const result: TransactionResult = { path: this.#given, changes: [], durability, warnings };
     signal?.throwIfAborted();
     if (list.length === 0) {
       yield* this.discard();
       return result;
     }
-    const staged = this.#dir!;
-    for (const [change, stage] of this.#dirs) {
-      Object.assign(change, yield* stage.handOver());
-    }
+    const sealed = new Map<DirChange, SealedDir>();
+    const changes: PendingChange[] = [];
+    for (const change of list) changes.push(yield* this.#seal(change, sealed));
     if (this.#wholeFs !== undefined) yield* os.syncFs(this.#wholeFs);
     yield* this.#closeFs();
     const committed = this.#committed;
-    const commit = {
-      root,
-      staged,
-      committed,
-      changes: list,
-      sync: durability !== "none",
-      signal,
-    };
-    const durable = yield* commitAll(os, commit, (outcome) => {
-      this.#outcome = outcome;
-      if (outcome === "replaced") this.#dir = committed;
+    const sync = durability !== "none";
+    const durable = yield* commitAll(os, {
+      ...{ root, staged: this.#dir!, committed, changes, sync, signal },
     });
     if (durability === "full" && !durable) result.durability = "file";
-    for (const change of list) yield* this.#tell(change, durable, result);
+    yield* afterReplacing(this.#finish(sealed, durable, result));
+    return result;
+  }
+
+  /** Completes a staged directory, of which the record says what it replaces. */
+  *#seal(change: PlannedChange, sealed: Map<DirChange, SealedDir>): Steps<PendingChange> {
+    if (change.do !== "persist") return change;
+    const { path, staged, stage } = change;
+    const dir = yield* stage.seal();
+    sealed.set(change, dir);
+    const { ino } = yield* this.#os.lstat(dir.paths.staging);
+    return { do: "swap", path, staged, ino, before: markOf(dir.target.stat) };
+  }
+
+  /** Retires previous versions, removes the transaction's directory, and gives the locks back. */
+  *#finish(
+    sealed: ReadonlyMap<DirChange, SealedDir>,
+    durable: boolean,
+    result: TransactionResult,
+  ): Steps<void> {
+    const committed = this.#committed;
+    for (const change of this.#changes!.list) {
+      const { path } = change;
+      if (change.do === "write" || change.do === "remove") {
+        result.changes.push({ do: change.do, path });
+      } else if (change.do === "rename") result.changes.push({ do: "rename", path, to: change.to });
+      else if (change.do === "persist") {
+        yield* this.#finishDir(change, sealed.get(change)!, durable, result);
+      }
+    }
+    const sync = this.#settings.durability !== "none";
     const warn = (what: string): unknown => result.warnings.push(`${what}: a cleanup tries again`);
-    const left = yield* caught(trashClaimed(os, root, committed, commit.sync));
+    const left = yield* caught(trashClaimed(this.#os, this.#changes!.root, committed, sync));
     if (left !== undefined) {
       warn(`${JSON.stringify(committed)} could not be deleted (${left.code})`);
     }
-    yield* unclaim(os, this.#claimed);
-    for (const error of [yield* this.#held.release(), yield* this.#unlock()]) {
+    yield* unclaim(this.#os, this.#claimed);
+    for (const error of [yield* this.#targets.release(), yield* this.#unlock()]) {
       if (error !== undefined) warn(`a lock file could not be removed (${error.message})`);
     }
-    return result;
+  }
+
+  *#finishDir(
+    { path, staged, stage }: DirChange,
+    sealed: SealedDir,
+    durable: boolean,
+    result: TransactionResult,
+  ): Steps<void> {
+    const os = this.#os;
+    const staging = inside(this.#committed, staged);
+    const old = previousPath(staging);
+    const isRenamed = (yield* look(os, old)) !== undefined;
+    const isExchanged = !isRenamed && (yield* look(os, staging)) !== undefined;
+    const swapped: Swapped = {
+      swap: isExchanged ? "exchange" : isRenamed ? "rename" : "create",
+      durable,
+    };
+    const now = { ...sealed, paths: { ...sealed.paths, staging, old } };
+    const { warnings, swap, written, carried, rescued } = yield* finish(
+      os,
+      path,
+      now,
+      swapped,
+      stage.settings,
+    );
+    yield* stage.close(warnings);
+    result.changes.push({ do: "persist", path, swap, written, carried, rescued });
+    result.warnings.push(...stage.warnings, ...warnings);
   }
 
   *#unlock(): Steps<OsError | undefined> {
@@ -251,52 +281,34 @@ export class TransactionStage {
     return lock && (yield* caught(releaseLock(this.#os, lock)));
   }
 
-  *#tell(change: Change, durable: boolean, result: TransactionResult): Steps<void> {
-    const { path } = change;
-    if (change.do === "write" || change.do === "remove") {
-      result.changes.push({ do: change.do, path });
-    } else if (change.do === "rename") {
-      result.changes.push({ do: "rename", path, to: change.to });
-    } else if (change.do === "swap") {
-      const { swap, written, carried, rescued, warnings } = yield* this.#dirs.get(change)!
-        .swapped(durable);
-      result.changes.push({ do: "persist", path, swap, written, carried, rescued });
-      result.warnings.push(...warnings);
-    }
-  }
-
   /** Removes everything that was staged, and gives the locks back whatever happens. */
   *discard(): Steps<void> {
-    const [dir, claimed] = [this.#dir, this.#claimed];
-    const dirs = [...this.#dirs.values()];
-    this.#dir = this.#claimed = undefined;
-    this.#dirs.clear();
-    const isCommitted = this.#outcome !== "unchanged";
-    let error = yield* caught(this.#closeFs());
-    for (const stage of dirs) {
-      error ??= yield* caught(isCommitted ? stage.leave() : stage.discard());
-    }
-    // What is committed stays, for whoever brings it to its end.
-    if (dir !== undefined && !isCommitted) {
-      error ??= yield* caught(trashClaimed(this.#os, this.#changes!.root, dir));
-    }
-    error ??= yield* caught(unclaim(this.#os, claimed));
-    const unlocked = [yield* this.#held.release(), yield* this.#unlock()];
-    error ??= unlocked.find((error) => error !== undefined);
+    const error = yield* this.#end(false);
     if (error !== undefined) throw error;
   }
 
-  /** Undoes what was staged, and puts into the caller's words what went wrong. */
+  /** The same; a committed transaction stays, to be completed by a recovery. Returns the first error. */
+  *#end(isCommitted: boolean): Steps<OsError | undefined> {
+    const [dir, claimed] = [this.#dir, this.#claimed];
+    this.#dir = this.#claimed = undefined;
+    const stages =
+      this.#changes?.list.flatMap((change) => change.do === "persist" ? [change.stage] : []) ?? [];
+    if (isCommitted) { for (const stage of stages) stage.leave(); }
+    const steps: Steps<unknown>[] = [this.#closeFs(), ...stages.map((stage) => stage.discard())];
+    if (dir !== undefined && !isCommitted) {
+      steps.push(trashClaimed(this.#os, this.#changes!.root, dir));
+    }
+    const error = yield* caughtOfAll([...steps, unclaim(this.#os, claimed)]);
+    const unlocked = [yield* this.#targets.release(), yield* this.#unlock()];
+    return error ?? unlocked.find((error) => error !== undefined);
+  }
+
   *fail(error: unknown): Steps<unknown> {
-    const path = this.#dir ?? this.#given;
-    const raw = yield* caught(this.discard());
-    return describe(error, {
-      operation: "change",
-      target: this.#given,
-      outcome: this.#outcome,
-      existed: true,
-      path,
-      leftover: raw?.path,
+    const isCommitted = outcomeOf(error) !== "unchanged";
+    const path = this.#dir === undefined ? this.#given : isCommitted ? this.#committed : this.#dir;
+    const left = yield* this.#end(isCommitted);
+    return describeFailure(error, "change", this.#given, {
+      ...{ existed: true, path, leftover: left?.path },
     });
   }
 }

@@ -78,11 +78,10 @@ interface Operation {
 
 function persisting(version: number, swap: "exchange" | "rename"): Operation {
   const settings = dirSettings({ swap, durability: "none" });
-  const entries = (): Iterator<[string, string]> =>
-    [["a", `${version}`] as [string, string]].values();
+  const entries = { a: `${version}` };
   const name = `persist ${version}`;
   const steps: Operation["steps"] = (os, root) =>
-    persist(os, join(root, "X"), entries(), syncSource, settings);
+    persist(os, join(root, "X"), entries, syncSource, settings);
   return { name, version, steps };
 }
 

@@ -174,8 +174,7 @@ export const others: Scenario[] = [
   ...(["exchange", "rename"] as const).map((swap): Scenario => ({
     name: `a directory is rolled back (${swap})`,
     before: { ...DIR, ...HISTORY },
-    change: (os, durability) =>
-      rollBack(os, "/d/X", undefined, rollbackSettings({ swap, durability })),
+    change: (os, durability) => rollBack(os, "/d/X", rollbackSettings({ swap, durability })),
     repeatable: false,
   })),
   ...[true, false].map((exchanges): Scenario => ({

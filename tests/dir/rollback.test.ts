@@ -32,12 +32,12 @@ import { programCommand, start } from "../helpers/runtime.ts";
 import { isMine } from "../helpers/share.ts";
 import { inMemory, inTemp } from "../helpers/temp.ts";
 
-type Rollback = (dir: string, to?: number, options?: RollbackOptions) => Promise<RollbackResult>;
+type Rollback = (dir: string, options?: RollbackOptions) => Promise<RollbackResult>;
 
 const forms: [string, Rollback][] = [
   ["async", rollback],
   // deno-lint-ignore require-await
-  ["sync", async (dir, to, options) => rollbackSync(dir, to, options)],
+  ["sync", async (dir, options) => rollbackSync(dir, options)],
 ];
 
 /** Versions 1, 2, …, of which the last stands and the others are kept. */
@@ -61,13 +61,13 @@ for (const [form, back] of forms) {
         const x = join(dir, "X");
         plant(x, 3);
         assertEquals(kept(x), ["1:11", "2:22"]);
-        const result = await back(x, undefined, { swap });
+        const result = await back(x, { swap });
         const expected = { path: x, version: 2, kept: 3, swap, durability: "full", warnings: [] };
         assertEquals(result, expected as RollbackResult);
         assertEquals([version(x), kept(x)], ["22", ["1:11", "3:33"]]);
-        await back(x, undefined, { swap });
+        await back(x, { swap });
         assertEquals([version(x), kept(x)], ["33", ["1:11", "4:22"]]);
-        await back(x, 1, { swap, durability: "none" });
+        await back(x, { to: 1, swap, durability: "none" });
         assertEquals([version(x), kept(x)], ["11", ["4:22", "5:33"]]);
         assertEquals(readdirSync(dir).sort(), [".history-X", "X"]);
       }),
@@ -91,15 +91,19 @@ for (const [form, back] of forms) {
       const x = join(dir, "X");
       await assertRejects(() => back(x), UntornError, "there is no version to go back to");
       plant(x, 3);
-      const error = await assertRejects(() => back(x, 7), UntornError, "there are 1, 2 (ENOENT)");
+      const error = await assertRejects(
+        () => back(x, { to: 7 }),
+        UntornError,
+        "there are 1, 2 (ENOENT)",
+      );
       assertEquals([error.code, error.operation], ["ENOENT", "roll back"]);
-      await assertRejects(async () => await back(x, 0), RangeError);
-      await assertRejects(async () => await back(x, 1.5), RangeError);
+      await assertRejects(async () => await back(x, { to: 0 }), RangeError);
+      await assertRejects(async () => await back(x, { to: 1.5 }), RangeError);
       const wrong = { keep: 1 } as RollbackOptions;
-      await assertRejects(async () => await back(x, 1, wrong), TypeError, "keep");
+      await assertRejects(async () => await back(x, { to: 1, ...wrong }), TypeError, "keep");
       const held = lockSync(x);
       try {
-        const locked = await assertRejects(() => back(x, 1, { wait: 0 }), UntornError);
+        const locked = await assertRejects(() => back(x, { to: 1, wait: 0 }), UntornError);
         assertEquals(locked.code, "ERR_LOCKED");
       } finally {
         held.release();
@@ -153,7 +157,7 @@ test(
     try {
       await new Promise((resolve) => reader.child.stdout!.once("data", resolve));
       for (let i = 0; i < 200; i++) {
-        assertEquals(rollbackSync(x, undefined, { durability: "none" }).swap, "exchange");
+        assertEquals(rollbackSync(x, { durability: "none" }).swap, "exchange");
       }
     } finally {
       writeFileSync(stop, "");
@@ -178,7 +182,7 @@ for (const swap of ["exchange", "rename"] as const) {
         mkdirSync(dir);
         plant(x, 3);
       };
-      const steps = (port: Os) => rollBack(port, x, undefined, rollbackSettings({ swap }));
+      const steps = (port: Os) => rollBack(port, x, rollbackSettings({ swap }));
       const all = (): string[] =>
         [version(x), ...kept(x).map((text) => text.split(":")[1]!)].sort();
       for (let k = 1, ended = false; !ended; k++) {

@@ -11,7 +11,6 @@ import { cleanupSettings } from "../../lib/recovery/cleanup_options.ts";
 import { syncSource } from "../../lib/stage/content.ts";
 import { dirSettings } from "../../lib/dir/dir_options.ts";
 import { transactionSettings } from "../../lib/transaction/transaction_options.ts";
-import { supply } from "../../lib/stage/entries.ts";
 import { acquireLock, releaseLock } from "../../lib/lock/lock_file.ts";
 import { OsError } from "../../lib/core/errors.ts";
 import { systemCalls } from "../../lib/os/system.ts";
@@ -212,7 +211,7 @@ for (const { form, os, run } of drivers) {
       const x = join(dir, "x");
       const slept: number[] = [];
       const next = (port: Os): Promise<unknown> =>
-        run(persist(port, x, supply({ a: "1" }), syncSource, dirSettings({ swap: "journal" })));
+        run(persist(port, x, { a: "1" }, syncSource, dirSettings({ swap: "journal" })));
       const shared = sharing(os());
       const counted: Os = { ...shared, sleep: (ms: number) => settle(void slept.push(ms)) };
       mkdirSync(x);

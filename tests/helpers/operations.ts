@@ -124,8 +124,8 @@ function rollingBack(swap: "exchange" | "rename"): Operation {
     change: function* (os, dir, generation, durability) {
       yield* change(os, dir, generation, durability);
       const settings = rollbackSettings({ swap, durability });
-      yield* rollBack(os, join(dir, "X"), undefined, settings);
-      yield* rollBack(os, join(dir, "X"), undefined, settings);
+      yield* rollBack(os, join(dir, "X"), settings);
+      yield* rollBack(os, join(dir, "X"), settings);
     },
     read,
   };

@@ -20,7 +20,7 @@ import { cleanupSettings } from "../../lib/recovery/cleanup_options.ts";
 import { syncSource } from "../../lib/stage/content.ts";
 import { dirSettings } from "../../lib/dir/dir_options.ts";
 import { partSettings, transactionSettings } from "../../lib/transaction/transaction_options.ts";
-import { filling, supply } from "../../lib/stage/entries.ts";
+import { EntrySource } from "../../lib/stage/entries.ts";
 import { systemCalls } from "../../lib/os/system.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { persist } from "../../lib/dir/persist_dir.ts";
@@ -149,13 +149,11 @@ const SITE = { "index": "new index", "css/main": "new main" };
 function* steps(os: Os, root: string, options?: TransactionOptions): Steps<unknown> {
   const settings = transactionSettings(options);
   const stage = new TransactionStage(os, root, settings);
-  const persist = (path: string, entries: SyncEntries): Steps<void> =>
-    filling(
-      supply(entries),
-      syncSource,
-      undefined,
-      (fill) => stage.persist(path, partSettings(undefined, settings), fill),
-    );
+  const persist = (path: string, entries: SyncEntries): Steps<void> => {
+    const source = new EntrySource(entries, syncSource, undefined);
+    const part = partSettings(undefined, settings);
+    return stage.persist(path, part, (dir) => source.writeTo(dir));
+  };
   try {
     yield* stage.open();
     yield* stage.write("a", syncSource("new a"), undefined);

@@ -108,6 +108,7 @@ async function prepareRollback(args: string[], { host, signal, permits }: Contex
   const to = values.to === undefined ? undefined : wholeNumber("to", values.to);
   const settings = asUsage(() =>
     rollbackSettings({
+      to,
       swap: values.swap as RollbackOptions["swap"],
       durability: values.durability as Durability | undefined,
       lock: values["no-lock"] !== true,
@@ -121,7 +122,7 @@ async function prepareRollback(args: string[], { host, signal, permits }: Contex
   return async () => {
     const dryRun = values["dry-run"] === true;
     const result = await runAsync(
-      rollBack(systemCalls().async, target, to, settings, dryRun),
+      rollBack(systemCalls().async, target, settings, dryRun),
     );
     await printWarnings(host, result.warnings);
     if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");

@@ -7,7 +7,7 @@
  */
 
 import { dirname, resolve } from "node:path";
-import { describe } from "../../fs/failure.ts";
+import { describeFailure } from "../../fs/failure.ts";
 import { Refusal } from "../../core/errors.ts";
 import { libraryPath, missingFfiFlag, missingFlags } from "../../os/permissions.ts";
 import { systemCalls } from "../../os/system.ts";
@@ -142,11 +142,5 @@ export class Permits {
 
 /** An error in the words that the library would use; nothing has been changed. */
 export function inWords(operation: string, path: string, error: unknown): unknown {
-  return describe(error, {
-    operation,
-    target: path,
-    outcome: "unchanged",
-    existed: false,
-    path,
-  });
+  return describeFailure(error, operation, path);
 }
