@@ -9,7 +9,7 @@ import type { CleanupSettings } from "./cleanup_options.ts";
 import { type CleanupReport, Findings } from "./report.ts";
 import { syncDir } from "../fs/sync.ts";
 import { reasonOf } from "../fs/failure.ts";
-import { findLeftovers, type Leftovers } from "./leftovers.ts";
+import { findLeftovers } from "./leftovers.ts";
 import { acquireLock, type LockState, lookAtLock, releaseLock } from "../lock/lock_file.ts";
 import { siblingName } from "../core/names.ts";
 import { isMissing } from "../core/errors.ts";
@@ -41,6 +41,10 @@ export class Sweep {
   /** Why versions failed validation, by path. */
   readonly #invalid = new Map<string, string>();
   readonly #findings: Findings = new Findings();
+  /** Abandoned transactions that are completed, or would be. */
+  readonly #completed = new Set<string>();
+  /** Versions of the present directory that were put back, by path, and the number of those set aside. */
+  #moved: { back: string[]; aside: number } = { back: [], aside: 0 };
 
   /** `acts`: whether to do what is decided, rather than only tell it. */
   constructor(os: Os, settings: CleanupSettings, acts: boolean) {
@@ -56,21 +60,10 @@ export class Sweep {
     for (let directories = 1; left.length > 0; directories++) {
       signal?.throwIfAborted();
       const dir = left.pop()!;
-      const restored = this.#findings.report.restored.length;
       const entries = dir === root ? yield* this.#os.readdir(dir) : yield* this.#list(dir);
-      const { subdirs, ...leftovers } = yield* findLeftovers(
-        this.#os,
-        dir,
-        entries,
-        this.#settings,
-      );
-      yield* this.#directory(dir, leftovers);
+      const below = yield* this.#directory(dir, entries);
       onProgress?.({ directories, path: dir });
-      if (!recursive) continue;
-      left.push(...subdirs.reverse());
-      if (this.#acts) {
-        left.push(...this.#findings.report.restored.slice(restored).map(({ target }) => target!));
-      }
+      if (recursive) left.push(...below);
     }
     return this.#findings.report;
   }
@@ -89,11 +82,11 @@ export class Sweep {
     }
   }
 
-  *#directory(dir: string, leftovers: Omit<Leftovers, "subdirs">): Steps<void> {
-    const { report } = this.#findings;
-    const renamed = (): number => report.restored.length + report.quarantined.length;
-    const before = renamed();
-    // First: what is in a transaction was there before what has been made since.
+  /** Cleans up one directory; returns those in it, restored ones included. */
+  *#directory(dir: string, entries: Entry[]): Steps<string[]> {
+    const leftovers = yield* findLeftovers(this.#os, dir, entries, this.#settings);
+    this.#moved = { back: [], aside: 0 };
+    // First: a transaction is older than what has been made since.
     for (const name of leftovers.transactions.filter((name) => name.startsWith(".commit-"))) {
       yield* this.#attempt(inside(dir, name), this.#committed(dir, inside(dir, name)));
     }
@@ -111,9 +104,9 @@ export class Sweep {
     for (const { name, target, reason } of leftovers.kept) {
       this.#findings.note("kept", inside(dir, name), target && inside(dir, target), reason);
     }
-    if (this.#acts && renamed() > before) {
-      yield* this.#attempt(dir, syncDir(this.#os, dir));
-    }
+    const { back, aside } = this.#moved;
+    if (back.length + aside > 0) yield* this.#attempt(dir, syncDir(this.#os, dir));
+    return [...leftovers.subdirs.reverse(), ...back];
   }
 
   *#attempt(path: string, steps: Steps<unknown>): Steps<void> {
@@ -151,10 +144,7 @@ export class Sweep {
   *#unfinished(dir: string, { transaction }: LockState): Steps<string | undefined> {
     if (transaction === undefined) return undefined;
     if ((yield* look(this.#os, inside(dir, transaction))) === undefined) return undefined;
-    const isNext = this.#findings.report.rolledForward.some(({ path }) =>
-      join(path) === join(dir, transaction)
-    );
-    if (isNext && !this.#acts) return undefined;
+    if (!this.#acts && this.#completed.has(join(dir, transaction))) return undefined;
     const root = yield* this.#os.realpath(inside(dir, dirname(transaction)));
     return `a transaction is to be brought to its end first: clean up ${JSON.stringify(root)}`;
   }
@@ -208,14 +198,14 @@ export class Sweep {
     );
     for (const action of decide(found)) {
       const path = action.what === "target" ? paths.live : paths[action.what];
-      const now = this.#acts ? yield* perform(this.#os, { dir, name }, paths, action) : undefined;
-      this.#findings.note(
-        LISTS[action.act],
-        path,
-        paths.live,
-        this.#why(action, path, now),
-        lock.claims,
-      );
+      let now: string | undefined;
+      if (this.#acts) {
+        now = yield* perform(this.#os, { dir, name }, paths, action);
+        if (action.act === "restore") this.#moved.back.push(paths.live);
+        if (action.act === "set aside") this.#moved.aside++;
+      }
+      const reason = this.#why(action, path, now);
+      this.#findings.note(LISTS[action.act], path, paths.live, reason, lock.claims);
       if (action.act === "keep" && action.what !== "target") isClean = false;
     }
     return isClean;
@@ -272,13 +262,9 @@ export class Sweep {
       if (claimed === undefined) return keep(IS_LIVE);
       yield* unclaim(os, claimed);
     }
-    this.#findings.note(
-      "rolledForward",
-      path,
-      dir,
-      "its process ended before all of it was in place",
-      true,
-    );
+    this.#completed.add(join(path));
+    const reason = "its process ended before all of it was in place";
+    this.#findings.note("rolledForward", path, dir, reason, true);
   }
 
   *#allTrash(dir: string, names: string[]): Steps<void> {
