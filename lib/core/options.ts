@@ -13,10 +13,31 @@ export type Durability = "full" | "file" | "none";
 /** Fails with what is wrong with an option's value. */
 export type Check = (name: string, value: unknown) => void;
 
-/** The options that are given, each checked. */
+/** Each option of an operation: the check of its values, and its default, if it has one. */
+export type OptionTable<Options> = {
+  readonly [name in keyof Options]-?: readonly [check: Check, byDefault?: unknown];
+};
+
+/** Options with their defaults; `Open` are those that have none. */
+export type Settings<Options, Open extends keyof Options> =
+  & Required<Omit<Options, Open>>
+  & { [name in Exclude<Open, never>]: Options[name] | undefined };
+
+/** Checks options, and fills in the defaults. */
+export function withDefaults<Options extends object, Open extends keyof Options>(
+  options: Options | undefined,
+  table: OptionTable<Options>,
+): Settings<Options, Open> {
+  const given = known(options, table);
+  const names = Object.keys(table) as (keyof Options & string)[];
+  const all = names.map((name) => [name, given[name] ?? table[name][1]]);
+  return Object.fromEntries(all) as Settings<Options, Open>;
+}
+
+/** Checks options; a name that is not in the table is refused. */
 export function known<Options extends object>(
   options: Options | undefined,
-  checks: Record<keyof Options, Check>,
+  table: OptionTable<Options>,
 ): Options {
   if (options === undefined) return {} as Options;
   if (typeof options !== "object" || options === null) {
@@ -25,11 +46,11 @@ export function known<Options extends object>(
   for (const name of Object.keys(options) as (keyof Options & string)[]) {
     const value = options[name];
     if (value === undefined) continue;
-    if (!Object.hasOwn(checks, name)) {
-      const names = Object.keys(checks).join(", ");
+    if (!Object.hasOwn(table, name)) {
+      const names = Object.keys(table).join(", ");
       throw new TypeError(`unknown option "${name}": there are ${names}`);
     }
-    checks[name](name, value);
+    table[name][0](name, value);
   }
   return options;
 }
@@ -138,22 +159,16 @@ export interface LockOptions {
   signal?: AbortSignal;
 }
 
-/** {@link LockOptions} with every question answered. */
-export interface LockSettings {
-  wait: number;
-  signal: AbortSignal | undefined;
-}
+/** {@link LockOptions} with their defaults. */
+export type LockSettings = Settings<LockOptions, "signal">;
 
-/** Checks the options of `lock`, and fills in what is absent. */
-export function lockSettings(options: LockOptions | undefined): LockSettings {
-  return waiting(known(options, LOCK_CHECKS));
-}
-
-export function waiting({ wait, signal }: LockOptions): LockSettings {
-  return { wait: wait ?? 10_000, signal };
-}
-
-export const LOCK_CHECKS: Record<keyof LockOptions, Check> = {
-  wait: milliseconds,
-  signal: abortSignal,
+/** The rows of {@link LockOptions}. */
+export const LOCK_TABLE: OptionTable<LockOptions> = {
+  wait: [milliseconds, 10_000],
+  signal: [abortSignal],
 };
+
+/** Checks the options of `lock`. */
+export function lockSettings(options: LockOptions | undefined): LockSettings {
+  return withDefaults<LockOptions, "signal">(options, LOCK_TABLE);
+}

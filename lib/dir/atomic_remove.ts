@@ -66,15 +66,7 @@ export function atomicRemove(
   return runOnSystem((os) => remove(os, toPath(path), removeSettings(options)));
 }
 
-/**
- * The same as {@link atomicRemove}, done when it returns.
- *
- * @param path The file or directory.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was removed.
- * @throws {UntornError} When it failed; `outcome` says whether it is gone all the same.
- */
+/** Synchronous version of {@link atomicRemove}. */
 export function atomicRemoveSync(path: string | URL, options?: RemoveOptions): RemoveResult {
   return runOnSystemSync((os) => remove(os, toPath(path), removeSettings(options)));
 }

@@ -2,17 +2,16 @@
 
 import {
   callback,
-  type Check,
   type Durability,
   flag,
-  known,
-  LOCK_CHECKS,
+  LOCK_TABLE,
   type LockOptions,
-  type LockSettings,
   oneOf,
+  type OptionTable,
   permissionBits,
+  type Settings,
   shown,
-  waiting,
+  withDefaults,
 } from "../core/options.ts";
 import { checkEntryName } from "../core/paths.ts";
 import type { Swap } from "../fs/swap.ts";
@@ -123,58 +122,29 @@ export interface RollbackOptions extends LockOptions {
   lock?: boolean;
 }
 
-/** {@link RollbackOptions} with every question answered. */
-export type RollbackSettings =
-  & LockSettings
-  & Required<Omit<RollbackOptions, keyof LockOptions | "to">>
-  & { to: number | undefined };
+/** {@link RollbackOptions} with their defaults. */
+export type RollbackSettings = Settings<RollbackOptions, "to" | "signal">;
 
-/** {@link RemoveOptions} with every question answered. */
-export interface RemoveSettings extends LockSettings {
-  durability: Durability;
-  lock: boolean;
-  mustExist: boolean;
-}
+/** {@link RemoveOptions} with their defaults. */
+export type RemoveSettings = Settings<RemoveOptions, "signal">;
 
-/** {@link DirOptions} with every question answered. */
-export interface DirSettings extends LockSettings {
-  durability: Durability;
-  mode: number | undefined;
-  carryOver: (relative: string) => boolean;
-  writeOnce: readonly string[];
-  swap: "auto" | "exchange" | "rename" | "journal";
-  keep: number;
-  lock: boolean;
-  createParents: boolean;
-  onProgress: ((progress: DirProgress) => void) | undefined;
-}
+/** {@link DirOptions} with their defaults. */
+export type DirSettings =
+  & Omit<Settings<DirOptions, "mode" | "signal" | "onProgress">, "carryOver">
+  & { carryOver: (relative: string) => boolean };
 
-/** Checks the options of an operation on a directory, and fills in what is absent. */
+/** Checks the options of an operation on a directory. */
 export function dirSettings(options: DirOptions | undefined): DirSettings {
-  const given = known(options, DIR_CHECKS);
-  const { carryOver = true } = given;
-  if (given.swap === "journal" && given.keep !== undefined && given.keep > 0) {
+  const settings = withDefaults<DirOptions, "mode" | "signal" | "onProgress">(options, DIR_TABLE);
+  const { carryOver, swap, keep } = settings;
+  if (swap === "journal" && keep > 0) {
     throw new RangeError('with option "swap" as "journal" no version can be kept ("keep")');
   }
-  return {
-    durability: given.durability ?? "full",
-    mode: given.mode,
-    carryOver: typeof carryOver === "function"
-      ? answering(carryOver)
-      : carryOver
-      ? everything
-      : () => false,
-    writeOnce: given.writeOnce ?? [],
-    swap: given.swap ?? "auto",
-    keep: given.keep ?? 0,
-    lock: given.lock ?? true,
-    createParents: given.createParents ?? true,
-    onProgress: given.onProgress,
-    ...waiting(given),
-  };
+  if (typeof carryOver === "function") return { ...settings, carryOver: answering(carryOver) };
+  return { ...settings, carryOver: carryOver ? everything : () => false };
 }
 
-/** What `carryOver` is where nothing is left out. */
+/** The value of `carryOver` that leaves nothing out. */
 export function everything(): boolean {
   return true;
 }
@@ -188,55 +158,50 @@ function answering(carryOver: (relative: string) => boolean): (relative: string)
   };
 }
 
-/** Checks the options of `rollback`, and fills in what is absent. */
+/** Checks the options of `rollback`. */
 export function rollbackSettings(options: RollbackOptions | undefined): RollbackSettings {
-  const given = known(options, ROLLBACK_CHECKS);
-  return {
-    to: given.to,
-    durability: given.durability ?? "full",
-    swap: given.swap ?? "auto",
-    lock: given.lock ?? true,
-    ...waiting(given),
-  };
+  return withDefaults<RollbackOptions, "to" | "signal">(options, ROLLBACK_TABLE);
 }
 
-/** Checks the options of `atomicRemove`, and fills in what is absent. */
+/** Checks the options of `atomicRemove`. */
 export function removeSettings(options: RemoveOptions | undefined): RemoveSettings {
-  const given = known(options, REMOVE_CHECKS);
-  return {
-    durability: given.durability ?? "full",
-    lock: given.lock ?? true,
-    mustExist: given.mustExist ?? false,
-    ...waiting(given),
-  };
+  return withDefaults<RemoveOptions, "signal">(options, {
+    ...SHARED_TABLE,
+    mustExist: [flag, false],
+  });
 }
 
-export const ROLLBACK_CHECKS: Record<keyof RollbackOptions, Check> = {
-  ...LOCK_CHECKS,
-  to: versionNumber,
-  durability: oneOf("full", "file", "none"),
-  swap: oneOf("auto", "exchange", "rename"),
-  lock: flag,
+/** The rows that all operations on directories have. */
+export const SHARED_TABLE: OptionTable<
+  Pick<DirOptions, "wait" | "signal" | "durability" | "lock">
+> = {
+  ...LOCK_TABLE,
+  durability: [oneOf("full", "file", "none"), "full"],
+  lock: [flag, true],
 };
 
-const REMOVE_CHECKS: Record<keyof RemoveOptions, Check> = {
-  ...LOCK_CHECKS,
-  durability: oneOf("full", "file", "none"),
-  lock: flag,
-  mustExist: flag,
+const ROLLBACK_TABLE: OptionTable<RollbackOptions> = {
+  ...SHARED_TABLE,
+  to: [versionNumber],
+  swap: [oneOf("auto", "exchange", "rename"), "auto"],
 };
 
-export const DIR_CHECKS: Record<keyof DirOptions, Check> = {
-  ...LOCK_CHECKS,
-  durability: oneOf("full", "file", "none"),
-  mode: permissionBits,
-  carryOver: (name, value) => typeof value === "function" || flag(name, value),
-  writeOnce: relativePaths,
-  swap: oneOf("auto", "exchange", "rename", "journal"),
-  keep: count,
-  lock: flag,
-  createParents: flag,
-  onProgress: callback,
+/** The rows of a directory's content, which a transaction lets its callers choose, too. */
+export const CONTENT_TABLE: OptionTable<
+  Pick<DirOptions, "mode" | "carryOver" | "writeOnce" | "keep" | "onProgress">
+> = {
+  mode: [permissionBits],
+  carryOver: [(name, value) => typeof value === "function" || flag(name, value), true],
+  writeOnce: [relativePaths, []],
+  keep: [count, 0],
+  onProgress: [callback],
+};
+
+const DIR_TABLE: OptionTable<DirOptions> = {
+  ...SHARED_TABLE,
+  ...CONTENT_TABLE,
+  swap: [oneOf("auto", "exchange", "rename", "journal"), "auto"],
+  createParents: [flag, true],
 };
 
 function versionNumber(_name: string, value: unknown): void {

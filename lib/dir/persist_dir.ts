@@ -68,16 +68,7 @@ export async function persistDir(
   );
 }
 
-/**
- * The same as {@link persistDir}, done when it returns.
- *
- * @param dir The directory. Missing ones above it are created.
- * @param entries Content by relative path, or a function that fills the {@link StagedDirSync}.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
- */
+/** Synchronous version of {@link persistDir}. */
 export function persistDirSync(
   dir: string | URL,
   entries: SyncEntries | ((stage: StagedDirSync) => void),

@@ -57,14 +57,7 @@ export function readStable<T>(
   return runOnSystem((os) => stable(os, toPath(dir), read));
 }
 
-/**
- * The same as {@link readStable}, done when it returns.
- *
- * @param dir The directory.
- * @param read Reads what it likes below the path that it is given.
- * @returns What `read` returned.
- * @throws {UntornError} When the directory is missing, or can't be looked at.
- */
+/** Synchronous version of {@link readStable}. */
 export function readStableSync<T>(dir: string | URL, read: (path: string) => T): T {
   return runOnSystemSync((os) => stable(os, toPath(dir), read));
 }

@@ -69,13 +69,7 @@ export function history(dir: string | URL): Promise<KeptVersion[]> {
   return runOnSystem((os) => listVersions(os, toPath(dir)));
 }
 
-/**
- * The same as {@link history}, done when it returns.
- *
- * @param dir The directory.
- * @returns The versions, the latest last.
- * @throws {UntornError} When they can't be listed.
- */
+/** Synchronous version of {@link history}. */
 export function historySync(dir: string | URL): KeptVersion[] {
   return runOnSystemSync((os) => listVersions(os, toPath(dir)));
 }
@@ -113,15 +107,7 @@ export function rollback(
   return runOnSystem((os) => rollBack(os, toPath(dir), rollbackSettings(options)));
 }
 
-/**
- * The same as {@link rollback}, done when it returns.
- *
- * @param dir The directory.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
- */
+/** Synchronous version of {@link rollback}. */
 export function rollbackSync(dir: string | URL, options?: RollbackOptions): RollbackResult {
   return runOnSystemSync((os) => rollBack(os, toPath(dir), rollbackSettings(options)));
 }

@@ -63,15 +63,7 @@ export async function stageDir(dir: string | URL, options?: DirOptions): Promise
   return (await runOnSystem((os) => openStage(os, dir, options))).asyncForm();
 }
 
-/**
- * The same as {@link stageDir}, with synchronous methods.
- *
- * @param dir The directory. Missing ones above it are created.
- * @param options What differs from the defaults.
- * @returns The new version, to be committed or discarded.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; nothing was changed.
- */
+/** Synchronous version of {@link stageDir}. */
 export function stageDirSync(dir: string | URL, options?: DirOptions): StagedDirSync {
   return runOnSystemSync((os) => openStage(os, dir, options)).syncForm();
 }

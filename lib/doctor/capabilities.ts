@@ -93,14 +93,7 @@ export function capabilities(dir: string | URL): Promise<Capabilities> {
   return runOnSystem((os) => findCapabilities(os, toPath(dir)));
 }
 
-/**
- * The same as {@link capabilities}, done when it returns.
- *
- * @param dir A directory that exists.
- * @returns What can be had, and why other things can't.
- * @throws {TypeError} For a mistake in the call.
- * @throws {UntornError} When nothing can be tried; nothing is left.
- */
+/** Synchronous version of {@link capabilities}. */
 export function capabilitiesSync(dir: string | URL): Capabilities {
   return runOnSystemSync((os) => findCapabilities(os, toPath(dir)));
 }

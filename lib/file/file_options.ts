@@ -4,15 +4,16 @@ import type { Progress } from "../stage/block_writer.ts";
 import {
   abortSignal,
   callback,
-  type Check,
   type Durability,
   flag,
   indentation,
   known,
-  LOCK_CHECKS,
+  LOCK_TABLE,
   type LockOptions,
   oneOf,
+  type OptionTable,
   permissionBits,
+  type Settings,
   subsetOf,
 } from "../core/options.ts";
 
@@ -74,23 +75,14 @@ export interface JsonOptions extends FileOptions {
   indent?: number | string;
 }
 
-/** {@link FileOptions} with every question answered. */
-export interface FileSettings {
-  durability: Durability;
-  mode: number | undefined;
-  keepMode: boolean;
-  keepOwner: boolean;
-  overwrite: boolean;
-  ifChanged: boolean;
-  followSymlink: boolean;
-  createParents: boolean;
-  signal: AbortSignal | undefined;
-  onProgress: ((progress: Progress) => void) | undefined;
-}
+/** {@link FileOptions} with their defaults. */
+export type FileSettings =
+  & Settings<Omit<FileOptions, "preserve">, "mode" | "signal" | "onProgress">
+  & { keepMode: boolean; keepOwner: boolean };
 
 /** Checks the options of an operation on a file, and fills in what is absent. */
 export function fileSettings(options: FileOptions | undefined): FileSettings {
-  const given = known(options, FILE_CHECKS);
+  const given = known(options, FILE_TABLE);
   const preserve = given.preserve ?? ["mode", "owner"];
   if (given.mode !== undefined && given.preserve?.includes("mode")) {
     throw new TypeError(
@@ -121,22 +113,22 @@ export function jsonSettings(
   options: JsonOptions | undefined,
 ): { indent: number | string; file: FileOptions } {
   const { indent, ...file } = known(options, {
-    ...FILE_CHECKS,
-    indent: indentation,
+    ...FILE_TABLE,
+    indent: [indentation],
   });
   return { indent: indent ?? 2, file };
 }
 
-export const FILE_CHECKS: Record<keyof FileOptions, Check> = {
-  durability: oneOf("full", "file", "none"),
-  mode: permissionBits,
-  preserve: subsetOf("mode", "owner"),
-  overwrite: flag,
-  ifChanged: flag,
-  followSymlink: flag,
-  createParents: flag,
-  signal: abortSignal,
-  onProgress: callback,
+const FILE_TABLE: OptionTable<FileOptions> = {
+  durability: [oneOf("full", "file", "none")],
+  mode: [permissionBits],
+  preserve: [subsetOf("mode", "owner")],
+  overwrite: [flag],
+  ifChanged: [flag],
+  followSymlink: [flag],
+  createParents: [flag],
+  signal: [abortSignal],
+  onProgress: [callback],
 };
 
 /** Options of `updateFile`. */
@@ -159,7 +151,7 @@ export interface UpdateJsonOptions extends UpdateOptions {
   indent?: number | string;
 }
 
-/** {@link UpdateOptions} with every question answered. */
+/** {@link UpdateOptions} with their defaults. */
 export interface UpdateSettings extends FileSettings {
   lock: boolean;
   wait: number;
@@ -167,7 +159,7 @@ export interface UpdateSettings extends FileSettings {
 
 /** Checks the options of `updateFile`, and fills in what is absent. */
 export function updateSettings(options: UpdateOptions | undefined): UpdateSettings {
-  const { lock, wait, ...file } = known(options, CHECKS);
+  const { lock, wait, ...file } = known(options, UPDATE_TABLE);
   return {
     ...fileSettings(file),
     // An update to the same bytes is none.
@@ -181,13 +173,13 @@ export function updateSettings(options: UpdateOptions | undefined): UpdateSettin
 export function updateJsonSettings(
   options: UpdateJsonOptions | undefined,
 ): { indent: number | string; update: UpdateSettings } {
-  const { indent, ...update } = known(options, { ...CHECKS, indent: indentation });
+  const { indent, ...update } = known(options, { ...UPDATE_TABLE, indent: [indentation] });
   return { indent: indent ?? 2, update: updateSettings(update) };
 }
 
-const { overwrite: _, ifChanged: __, onProgress: ___, ...OF_FILES } = FILE_CHECKS;
+const { overwrite: _, ifChanged: __, onProgress: ___, ...OF_FILES } = FILE_TABLE;
 
-const CHECKS: Record<keyof UpdateOptions, Check> = { ...OF_FILES, ...LOCK_CHECKS, lock: flag };
+const UPDATE_TABLE: OptionTable<UpdateOptions> = { ...OF_FILES, ...LOCK_TABLE, lock: [flag, true] };
 
 /** What a write has done. */
 export interface WriteResult {

@@ -62,15 +62,7 @@ export async function lock(path: string | URL, options?: LockOptions): Promise<P
   return { locked: held.handle !== undefined, release, [Symbol.asyncDispose]: release };
 }
 
-/**
- * The same as {@link lock}, done when it returns; waiting stops the whole program.
- *
- * @param path The file or directory.
- * @param options How long to wait.
- * @returns The lock, to be released.
- * @throws {TypeError | RangeError} For a mistake in the call.
- * @throws {UntornError} With code `ERR_LOCKED` when another holds it for longer than `wait`.
- */
+/** Synchronous version of {@link lock}. Waiting blocks the whole program. */
 export function lockSync(path: string | URL, options?: LockOptions): PathLockSync {
   const held = runOnSystemSync((os) => take(os, toPath(path), options));
   let given = false;

@@ -45,15 +45,7 @@ export function cleanup(root: string | URL, options?: CleanupOptions): Promise<C
   return runOnSystem((os) => cleanUp(os, toPath(root), cleanupSettings(options), true));
 }
 
-/**
- * The same as {@link cleanup}, done when it returns.
- *
- * @param root The directory in which atomic operations were made.
- * @param options What differs from the defaults.
- * @returns What was done and why.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When the root can't be listed.
- */
+/** Synchronous version of {@link cleanup}. */
 export function cleanupSync(root: string | URL, options?: CleanupOptions): CleanupReport {
   return runOnSystemSync((os) => cleanUp(os, toPath(root), cleanupSettings(options), true));
 }
@@ -84,15 +76,7 @@ export function inspect(root: string | URL, options?: CleanupOptions): Promise<C
   return runOnSystem((os) => cleanUp(os, toPath(root), cleanupSettings(options), false));
 }
 
-/**
- * The same as {@link inspect}, done when it returns.
- *
- * @param root The directory in which atomic operations were made.
- * @param options The options that the cleanup would get.
- * @returns The report of a cleanup.
- * @throws {TypeError | RangeError} For a mistake in the call.
- * @throws {UntornError} When the root can't be listed.
- */
+/** Synchronous version of {@link inspect}. */
 export function inspectSync(root: string | URL, options?: CleanupOptions): CleanupReport {
   return runOnSystemSync((os) => cleanUp(os, toPath(root), cleanupSettings(options), false));
 }

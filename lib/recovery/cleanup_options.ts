@@ -1,6 +1,14 @@
 /** The options of cleaning up; as in `options.ts`, checked before anything is touched. */
 
-import { abortSignal, callback, type Check, flag, known, milliseconds } from "../core/options.ts";
+import {
+  abortSignal,
+  callback,
+  flag,
+  milliseconds,
+  type OptionTable,
+  type Settings,
+  withDefaults,
+} from "../core/options.ts";
 
 /** How far a cleanup has come. */
 export interface CleanupProgress {
@@ -51,40 +59,21 @@ export interface CleanupOptions {
   onProgress?: (progress: CleanupProgress) => void;
 }
 
-/** {@link CleanupOptions} with every question answered. */
-export interface CleanupSettings {
-  recursive: boolean;
-  claimedOnly: boolean;
-  minAge: number;
-  validate: ((path: string) => unknown) | undefined;
-  legacyTmp: boolean;
-  mustExist: boolean;
-  signal: AbortSignal | undefined;
-  onProgress: ((progress: CleanupProgress) => void) | undefined;
-}
+/** {@link CleanupOptions} with their defaults. */
+export type CleanupSettings = Settings<CleanupOptions, "validate" | "signal" | "onProgress">;
 
-/** Checks the options of cleaning up, and fills in what is absent. */
+/** Checks the options of cleaning up. */
 export function cleanupSettings(options: CleanupOptions | undefined): CleanupSettings {
-  const given = known(options, CHECKS);
-  return {
-    recursive: given.recursive ?? false,
-    claimedOnly: given.claimedOnly ?? false,
-    minAge: given.minAge ?? 60_000,
-    validate: given.validate,
-    legacyTmp: given.legacyTmp ?? false,
-    mustExist: given.mustExist ?? false,
-    signal: given.signal,
-    onProgress: given.onProgress,
-  };
+  return withDefaults<CleanupOptions, "validate" | "signal" | "onProgress">(options, TABLE);
 }
 
-const CHECKS: Record<keyof CleanupOptions, Check> = {
-  recursive: flag,
-  claimedOnly: flag,
-  minAge: milliseconds,
-  validate: callback,
-  legacyTmp: flag,
-  mustExist: flag,
-  signal: abortSignal,
-  onProgress: callback,
+const TABLE: OptionTable<CleanupOptions> = {
+  recursive: [flag, false],
+  claimedOnly: [flag, false],
+  minAge: [milliseconds, 60_000],
+  validate: [callback],
+  legacyTmp: [flag, false],
+  mustExist: [flag, false],
+  signal: [abortSignal],
+  onProgress: [callback],
 };

@@ -67,16 +67,7 @@ export async function transaction(
   return await inOrder(() => steps.commit());
 }
 
-/**
- * The same as {@link transaction}, done when it returns.
- *
- * @param root The directory that all of it is in.
- * @param change Calls for the changes.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
- */
+/** Synchronous version of {@link transaction}. */
 export function transactionSync(
   root: string | URL,
   change: (tx: TransactionSync) => void,

@@ -1,23 +1,21 @@
 /** The options of a transaction, and its result. */
 
+import { type Durability, known, type Settings, withDefaults } from "../core/options.ts";
 import {
-  DIR_CHECKS,
+  CONTENT_TABLE,
   type DirOptions,
   type DirSettings,
   dirSettings,
   type PersistResult,
-  ROLLBACK_CHECKS,
   type RollbackOptions,
-  type RollbackSettings,
-  rollbackSettings,
+  SHARED_TABLE,
 } from "../dir/dir_options.ts";
-import { type Durability, known } from "../core/options.ts";
 
 /** Options of `transaction`. */
 export type TransactionOptions = Omit<RollbackOptions, "swap" | "to">;
 
-/** {@link TransactionOptions} with every question answered. */
-export type TransactionSettings = Omit<RollbackSettings, "swap" | "to">;
+/** {@link TransactionOptions} with their defaults. */
+export type TransactionSettings = Settings<TransactionOptions, "signal">;
 
 /** Options of a file that a transaction writes. */
 export interface ChangeOptions {
@@ -36,17 +34,15 @@ export function partSettings(
   options: PartOptions | undefined,
   { durability, lock, wait, signal }: TransactionSettings,
 ): DirSettings {
-  const { mode, carryOver, writeOnce, keep, onProgress } = DIR_CHECKS;
-  const given = known<PartOptions>(options, { mode, carryOver, writeOnce, keep, onProgress });
+  const given = known<PartOptions>(options, CONTENT_TABLE);
   return dirSettings({ ...given, durability, lock, wait, signal: signal! });
 }
 
-/** Checks the options of `transaction`, and fills in what is absent. */
+/** Checks the options of `transaction`. */
 export function transactionSettings(
   options: TransactionOptions | undefined,
 ): TransactionSettings {
-  const { swap: _, to: __, ...checks } = ROLLBACK_CHECKS;
-  return rollbackSettings(known<TransactionOptions>(options, checks));
+  return withDefaults<TransactionOptions, "signal">(options, SHARED_TABLE);
 }
 
 /** One thing that a transaction has changed; paths are relative to its root. */

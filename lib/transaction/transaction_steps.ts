@@ -220,5 +220,5 @@ function* writeInto(
 }
 
 function modeOf(options: ChangeOptions | undefined): number | undefined {
-  return known(options, { mode: permissionBits }).mode;
+  return known(options, { mode: [permissionBits] }).mode;
 }
