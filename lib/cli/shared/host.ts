@@ -1,6 +1,6 @@
 /**
- * What a command needs of the process it runs in: standard streams, signals, the end.
- * Deno's own calls are used in Deno: to touch `process` there would double the start-up time.
+ * The process that a command runs in: standard streams, signals, child processes, exit.
+ * In Deno it uses Deno's own calls, because loading `process` would double the start-up time.
  */
 
 import { isDeno } from "../../os/runtime.ts";
@@ -9,21 +9,21 @@ import { pieces } from "./stdin.ts";
 /** A signal that asks a process to end. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
-/** The process, as commands see it. */
+/** The interface of the process. */
 export interface Host {
-  /** The signals that can be listened to. */
+  /** The signals that can be handled. */
   signals(): readonly EndSignal[];
   stdin(): AsyncIterable<Uint8Array>;
-  /** Whether the user wants no colours (NO_COLOR). */
+  /** Whether the user has turned off colours (NO_COLOR). */
   noColor(): boolean;
   isTerminal(stream: "stdin" | "stdout" | "stderr"): boolean;
-  /** Ends when all is written, or can't be: what was done to files is not undone by that. */
+  /** Waits until the text is written. Errors are ignored, because the files are already changed by then. */
   print(stream: "stdout" | "stderr", text: string): Promise<void>;
   listen(signal: EndSignal, listener: () => void): void;
   unlisten(signal: EndSignal, listener: () => void): void;
   /**
-   * Runs a command with these variables added to its environment, and returns its exit code; an abort
-   * ends it by SIGTERM. Its output goes to standard error if standard output is taken.
+   * Runs a command with these variables added to its environment, and returns its exit code. An abort
+   * sends it SIGTERM. If standard output is taken, the command's output goes to standard error.
    */
   run(
     command: string[],
@@ -32,20 +32,20 @@ export interface Host {
     outputTaken: boolean,
   ): Promise<number>;
   /**
-   * Runs a command and hands on its standard output; fails at its end unless it exits with 0. An abort, or
-   * who reads no further, ends it by SIGTERM.
+   * Runs a command and yields its standard output. Fails at the end unless the command exits with 0. An
+   * abort sends it SIGTERM, and so does a caller that stops reading.
    */
   output(command: string[], signal: AbortSignal): AsyncIterable<Uint8Array>;
-  /** The user's home directory, if that may be known. */
+  /** The user's home directory, or undefined without the permission to look it up. */
   home(): string | undefined;
-  /** The runtime's flags that running a command still needs. */
+  /** The runtime's flags that are missing to run a command. */
   missingRunFlags(name: string): string[];
-  /** Sends itself a signal. */
+  /** Sends a signal to this process. */
   raise(signal: EndSignal): void;
   exit(code: number): void;
 }
 
-/** The process this runs in. */
+/** Returns the current process. */
 export function currentHost(): Host {
   return isDeno() ? denoHost() : nodeHost();
 }
@@ -61,7 +61,7 @@ function denoHost(): Host {
       try {
         while (rest.length > 0) rest = rest.subarray(await Deno[stream].write(rest));
       } catch {
-        // Nobody is there to be told: the pipe is closed, or the disk behind it is full.
+        // The pipe is closed, or its disk is full, so the error cannot be reported.
         return;
       }
     },
@@ -110,7 +110,7 @@ function denoHost(): Host {
   };
 }
 
-/** Bun's own way to write to its standard streams: to touch `process.stdout` takes it 10 ms. */
+/** Bun's own standard streams. Its `process.stdout` takes 10 ms to load. */
 interface BunOutput {
   stdout: object;
   stderr: object;
@@ -127,7 +127,7 @@ function nodeHost(): Host {
       process.getBuiltinModule("node:tty").isatty(["stdin", "stdout", "stderr"].indexOf(stream)),
     print: async (stream, text) => {
       const bun = (globalThis as unknown as { Bun?: BunOutput }).Bun;
-      // An error has nobody to be told to: the pipe is closed, or the disk behind it is full.
+      // After an error (a closed pipe, a full disk), there is no stream left to report it on.
       if (bun !== undefined) return void await bun.write(bun[stream], text).catch(() => {});
       if (!heard.has(stream)) process[stream].on("error", () => {});
       heard.add(stream);
@@ -159,12 +159,12 @@ function nodeHost(): Host {
         child.on("error", reject);
         child.on("close", (code, by) => resolve(codeOf(code, by)));
       });
-      // What it fails with is thrown when it is waited for.
+      // The error is thrown where the promise is awaited.
       closed.catch(() => {});
       signal.addEventListener("abort", end, { once: true });
       let ended = false;
       try {
-        // Bun ends the output of what it could not start before it tells why.
+        // If Bun cannot start the command, it ends the output before it reports the error.
         await Promise.race([closed, new Promise((resolve) => child.once("spawn", resolve))]);
         yield* child.stdout;
         const code = await closed;
@@ -182,7 +182,7 @@ function nodeHost(): Host {
   };
 }
 
-/** A pipe or file is read directly; a terminal, or what does not wait (EAGAIN), as the runtime does it. */
+/** Reads a pipe or a file directly. Leaves a terminal, and non-blocking input (EAGAIN), to the runtime. */
 async function* nodeInput(): AsyncGenerator<Uint8Array> {
   const fs = process.getBuiltinModule("node:fs");
   const stat = fs.fstatSync(0);
@@ -203,18 +203,18 @@ async function* nodeInput(): AsyncGenerator<Uint8Array> {
   yield* process.stdin;
 }
 
-/** The exit code of a program, or what a shell would make of the signal that ended it. */
+/** Returns a program's exit code. A signal becomes the code that a shell reports for it. */
 function codeOf(code: number | null, by: NodeJS.Signals | null): number {
   const { signals } = process.getBuiltinModule("node:os").constants;
   return code ?? 128 + (by === null ? 0 : signals[by]);
 }
 
-/** What is wrong with a command that did not exit with 0. */
+/** Returns the message for a command that failed. */
 export function endedWith(command: string, code: number): string {
   return `${command} ended with exit code ${code}`;
 }
 
-/** Windows knows only what Ctrl-C sends. */
+/** Windows has only SIGINT, which Ctrl-C sends. */
 function signalsOn(system: string): readonly EndSignal[] {
   return system === "windows" || system === "win32" ? ["SIGINT"] : ["SIGINT", "SIGTERM", "SIGHUP"];
 }

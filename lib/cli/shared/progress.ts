@@ -1,25 +1,28 @@
-/** One line on a terminal, for work that takes over a second: how much is done, and how fast. */
+/** A line on a terminal that shows the progress and the speed of work that takes over a second. */
 
 import type { Host } from "./host.ts";
 
-/** What has been done so far; what is not counted is absent. */
-export interface Done {
+/** The progress so far. A count that does not apply is absent. */
+export interface Progress {
   files?: number;
   directories?: number;
   bytes?: number;
 }
 
-/** It is shown after so long, and again after so long, in ms. */
-const [AFTER, EVERY] = [1000, 100] as const;
+/** When the line is first shown, in ms. */
+const DELAY = 1000;
 
-/** Back to the line's start, and away with what is there (ECMA-48, 8.3.41: EL). */
+/** The time between two updates, in ms. */
+const INTERVAL = 100;
+
+/** Moves to the start of the line and erases it (ECMA-48, 8.3.41: EL). */
 const ERASE = "\r\x1b[K";
 
-/** The line: told what is done, it is shown when it is time, and taken away at the end; none in a pipe. */
+/** The line. It appears when its time has come, and is erased at the end. In a pipe it never appears. */
 export class ProgressLine {
   readonly #host: Host;
   readonly #start: number = performance.now();
-  #next: number = AFTER;
+  #next: number = DELAY;
   #shown: Promise<void> | undefined;
 
   constructor(host: Host, isWanted: boolean) {
@@ -27,7 +30,7 @@ export class ProgressLine {
     if (!isWanted || !host.isTerminal("stderr")) this.#next = Infinity;
   }
 
-  /** Shows the line as long as this work takes. */
+  /** Waits for the work to end, and then erases the line. */
   async during<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
@@ -38,16 +41,16 @@ export class ProgressLine {
     }
   }
 
-  /** Tells what is done by now. */
-  update(done: Done): void {
+  /** Shows the progress, unless the line was updated a moment ago. */
+  update(progress: Progress): void {
     const passed = performance.now() - this.#start;
     if (passed < this.#next) return;
-    this.#next = passed + EVERY;
-    this.#shown = this.#host.print("stderr", ERASE + text(done, passed / 1000));
+    this.#next = passed + INTERVAL;
+    this.#shown = this.#host.print("stderr", ERASE + text(progress, passed / 1000));
   }
 }
 
-/** Counts files as they are told by their sizes. */
+/** Returns a function that counts files, and is called with the size of each. */
 export function counting(line: ProgressLine): (bytes: number) => void {
   const done = { files: 0, bytes: 0 };
   return (bytes) => {
@@ -57,8 +60,7 @@ export function counting(line: ProgressLine): (bytes: number) => void {
   };
 }
 
-/** So much, and how fast. */
-function text({ files, directories, bytes }: Done, seconds: number): string {
+function text({ files, directories, bytes }: Progress, seconds: number): string {
   const parts: string[] = [];
   if (files !== undefined) parts.push(`${files.toLocaleString("en")} files`);
   if (directories !== undefined) parts.push(`${directories.toLocaleString("en")} directories`);

@@ -1,19 +1,19 @@
 /**
- * Standard input in large pieces. What runs through a pipe comes in pieces of 64 KiB at most, and costs a hop
- * to a thread and back for each: where it can be made larger, it is, as soon as there proves to be much.
+ * Reads standard input in large pieces. A pipe delivers at most 64 KiB at a time, and each piece costs a hop
+ * to a thread and back. So the pipe is enlarged, where that is possible, once the input proves to be large.
  */
 
 import { growPipe } from "../../os/native.ts";
 
-/** So much is read at a time: what the largest pipe holds that a user may make (fs.pipe-max-size). */
+/** The size of a read: the capacity of the largest pipe that a user may make (fs.pipe-max-size). */
 const PIECE = 1024 * 1024;
 
-/** A small input is not worth the milliseconds that it takes to load what makes a pipe larger. */
-const MUCH = 1024 * 1024;
+/** When to enlarge the pipe. The code for that takes milliseconds to load, too many for a small input. */
+const LARGE = 1024 * 1024;
 
 /**
- * Pieces of what `read` reads: null or 0 is the end. The next one is read while a piece is used, which is
- * overwritten after that.
+ * Yields pieces of the input until `read` returns null or 0. The next piece is read while the caller uses
+ * this one. A piece is overwritten after that.
  */
 export async function* pieces(
   read: (into: Uint8Array) => Promise<number | null>,
@@ -26,26 +26,26 @@ export async function* pieces(
     if (count === 0) return;
     [piece, other] = [other, piece];
     reading = read(piece);
-    // It is thrown when it is waited for, unless nobody wants to know any more.
+    // The next turn of the loop throws the error, unless the caller stops before that.
     reading.catch(() => {});
     yield* [other.subarray(0, count)];
     total += count;
-    if (isGrown || total < MUCH) continue;
+    if (isGrown || total < LARGE) continue;
     growPipe(0, PIECE);
     isGrown = true;
   }
 }
 
 /**
- * Memory that begins a page, as that of WebAssembly does. What the C library gives begins 16 bytes after one, and
- * from there and to there the kernel's copies (`rep movsb`) take half as long again on some processors.
+ * Allocates memory at the start of a page, as WebAssembly does. The C library's memory starts 16 bytes after
+ * that, and the kernel's copies (`rep movsb`) to and from there take half as long again on some processors.
  */
 function aligned(bytes: number): Uint8Array {
   const pages = bytes / 65536;
   try {
     return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
   } catch {
-    // Not without a compiler (Node's --jitless), nor where the size of a process is limited: it sets aside gigabytes.
+    // WebAssembly is missing (Node's --jitless), or the process's size is limited: it reserves gigabytes.
     return new Uint8Array(bytes);
   }
 }
