@@ -1,10 +1,11 @@
-/** Runs a command, and turns how it ended into messages and an exit code. */
+/** Runs a command, and turns its errors into messages and an exit code. */
 
 import { UntornError } from "../core/errors.ts";
-import { type Command, type Entry, UsageError } from "./shared/command.ts";
+import { color } from "./shared/color.ts";
+import { type Command, type Entry, printJson } from "./shared/command.ts";
 import type { Host } from "./shared/host.ts";
-import { paint } from "./shared/color.ts";
-import { Permits } from "./shared/permission_check.ts";
+import { UsageError } from "./shared/options.ts";
+import { PermissionCheck } from "./shared/permission_check.ts";
 
 /** Returns the exit code. */
 export async function attempt(
@@ -16,21 +17,27 @@ export async function attempt(
   commands: readonly Entry[],
 ): Promise<number> {
   try {
-    const context = { host, signal, permits: new Permits(host), commands };
-    const run = await command.prepare(args, context);
-    return await run();
+    const context = { host, signal, permissions: new PermissionCheck(host), commands };
+    const call = await command.prepare(args, context);
+    return await call();
   } catch (error) {
     if (signal.aborted && error === signal.reason) return 1;
-    let message = error instanceof Error ? error.message : String(error);
-    if (error instanceof UsageError) {
-      message = `${message}; see untorn ${error.command ?? command.name} --help`;
-    }
-    await host.print("stderr", `${paint(host, "stderr", "red", "untorn:")} ${message}\n`);
-    if (json) {
-      await host.print("stdout", JSON.stringify({ error: facts(error, message) }) + "\n");
-    }
+    const message = error instanceof UsageError
+      ? await withHints(error, command.name)
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    await host.print("stderr", `${color(host, "stderr", "red", "untorn:")} ${message}\n`);
+    if (json) await printJson(host, { error: facts(error, message) });
     return exitCode(error);
   }
+}
+
+async function withHints({ message, unknown, command }: UsageError, name: string): Promise<string> {
+  let hint = "";
+  // Loaded here because only mistakes need it.
+  if (unknown !== undefined) hint = (await import("./shared/suggest.ts")).suggestion(unknown);
+  return `${message}${hint}; see untorn ${command ?? name} --help`;
 }
 
 function facts(error: unknown, message: string): object {

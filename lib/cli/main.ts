@@ -1,18 +1,18 @@
 /**
- * The command line: finds the command, runs it, and ends the process with how that ended. A signal
- * ends it as it ends any program, but what was staged is removed first.
+ * The entry point of the command line. It finds the command, runs it, and ends the process with its exit
+ * code. On a signal it removes staged files first, and then ends by that signal as any program does.
  *
- * What a call does not need is not loaded: each file of ours takes Bun half a millisecond of its five at
- * the start, and an import of `node:path` takes Deno nine of its twenty-five.
+ * Modules are loaded only when a call needs them. Each file of ours takes Bun half a millisecond of the
+ * five that it needs to start, and an import of `node:path` takes Deno nine of its twenty-five.
  */
 
 import { isDeno } from "../os/runtime.ts";
 import type { EndSignal, Host } from "./shared/host.ts";
 
-/** The version of all of it. */
+/** The version of the library and the command. */
 export const VERSION = "0.1.0";
 
-/** Runs the command that the process was called with, and ends the process. */
+/** Runs the command that is named in the arguments of the process, and ends the process. */
 export async function main(): Promise<void> {
   const [name, ...args] = isDeno() ? Deno.args : process.argv.slice(2);
   if (name === "-V" || name === "--version") {
@@ -31,16 +31,16 @@ export async function main(): Promise<void> {
   const typed = asked ? args[0]! : name;
   const command = COMMANDS.find(({ name }) => name === typed);
   if (command === undefined) {
-    const { nearest } = await import("./shared/suggest.ts");
-    const meant = nearest(typed, COMMANDS.map(({ name }) => name));
-    const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
+    const { suggestion } = await import("./shared/suggest.ts");
+    const hint = suggestion({ word: typed, known: COMMANDS.map(({ name }) => name) });
     const text = `untorn: there is no command "${typed}"${hint}; see untorn --help\n`;
     return await end("stderr", text, 2);
   }
-  // What follows -- belongs to the command that Untorn is to run.
+  // The arguments after -- belong to the command that Untorn will run.
   const own = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
   if (asked || own.some((word) => word === "-h" || word === "--help")) {
-    return await end("stdout", (await command.load()).help, 0);
+    const { helpOf } = await import("./shared/help.ts");
+    return await end("stdout", helpOf(await command.load()), 0);
   }
   await underSignals(host, async (signal) => {
     const { attempt } = await import("./attempt.ts");
@@ -55,7 +55,7 @@ export async function main(): Promise<void> {
   });
 }
 
-/** Runs something that a signal aborts, and ends the process by that signal, or with the exit code. */
+/** Runs a body that signals abort. Ends the process by the signal, or with the exit code. */
 async function underSignals(
   host: Host,
   body: (signal: AbortSignal) => Promise<number>,
@@ -73,8 +73,8 @@ async function underSignals(
   });
   const code = await body(abort.signal);
   if (caught !== undefined) {
-    // Sent again with nobody listening, so that whoever waits for this process sees why it ended. It may
-    // arrive a moment later, in another thread (signal(7)): the process must not have ended well by then.
+    // The signal is sent again without a listener, so that the parent process sees why this one ended. It
+    // may arrive a moment later, in another thread (signal(7)). The process must not exit before that.
     host.raise(caught);
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }

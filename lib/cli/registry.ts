@@ -1,72 +1,72 @@
-/** The commands there are: what each does in a line, and where it is, to be loaded when it is called. */
+/** The list of all commands: a summary of each, and a function that loads it when it is called. */
 
 import type { Entry } from "./shared/command.ts";
 
-/** All commands, in the order of the help. */
+/** All commands, in the order in which the help shows them. */
 export const COMMANDS: readonly Entry[] = [
   {
     name: "write",
-    summary: "what comes in, or what a command prints, becomes a file",
+    summary: "Write standard input, or a command's output, to a file",
     load: async () => (await import("./commands/write.ts")).write,
   },
   {
     name: "persist",
-    summary: "a directory is replaced as one, by a copy or what is built",
+    summary: "Replace a whole directory with a copy or a build",
     load: async () => (await import("./commands/persist.ts")).persist,
   },
   {
     name: "cleanup",
-    summary: "what crashes left below a directory is finished or undone",
+    summary: "Finish or undo changes that crashes have interrupted",
     load: async () => (await import("./commands/cleanup.ts")).cleanup,
   },
   {
     name: "status",
-    summary: "what a cleanup would do, without touching anything",
+    summary: "Show what cleanup would do, without changing anything",
     load: async () => (await import("./commands/cleanup.ts")).status,
   },
   {
     name: "remove",
-    summary: "a file or a directory with all in it disappears in one step",
+    summary: "Remove a file or a whole directory in one step",
     load: async () => (await import("./commands/remove.ts")).remove,
   },
   {
     name: "history",
-    summary: "the versions of a directory that were kept",
+    summary: "List the previous versions of a directory",
     load: async () => (await import("./commands/history.ts")).history,
   },
   {
     name: "rollback",
-    summary: "a version that was kept comes back, in one step",
+    summary: "Restore a previous version of a directory",
     load: async () => (await import("./commands/history.ts")).rollback,
   },
   {
     name: "apply",
-    summary: "several changes below one directory, all or none, from a plan",
+    summary: "Make several changes from a plan, all or none",
     load: async () => (await import("./commands/apply.ts")).apply,
   },
   {
     name: "lock",
-    summary: "a command runs under the lock of a path",
+    summary: "Run a command while holding the lock of a path",
     load: async () => (await import("./commands/lock.ts")).lock,
   },
   {
     name: "doctor",
-    summary: "what a file system allows, and a self-test on it",
+    summary: "Show what a file system supports, and test Untorn on it",
     load: async () => (await import("./commands/doctor.ts")).doctor,
   },
   {
     name: "permissions",
-    summary: "the smallest Deno flags that a command needs",
+    summary: "Print the smallest set of Deno flags for a command",
     load: async () => (await import("./commands/permissions.ts")).permissions,
   },
   {
     name: "completions",
-    summary: "a script that completes what is typed in bash, zsh or fish",
+    summary: "Print a completion script for bash, zsh or fish",
     load: async () => (await import("./commands/completions.ts")).completions,
   },
 ];
 
-/** The help that names all commands. */
+/** Returns the help that lists all commands. */
 export function overview(): string {
   const width = Math.max(...COMMANDS.map(({ name }) => name.length));
   const rows = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`);
@@ -74,18 +74,24 @@ export function overview(): string {
 
 Usage: untorn COMMAND [ARGUMENTS]
 
+Commands:
 ${rows.join("")}
 Options:
-  -h, --help     help; for a command: untorn COMMAND --help
-  -V, --version  the version
+  -h, --help     show this help; for a command: untorn COMMAND --help
+  -V, --version  show the version
 
-Exit codes: 0 done; 1 failed, nothing changed; 2 wrong usage; 3 replaced, but it
-may not survive a power cut; 4 locked by another process; 5 no permission.
-A signal leaves nothing behind, and ends untorn with its own exit code.
+Exit codes:
+  0  success
+  1  failure; nothing was changed
+  2  invalid usage
+  3  changed, but the change may not survive a power failure
+  4  locked by another process
+  5  permission denied
+On a signal, untorn removes what it has staged, and then ends by that signal.
 
-With --json, each command prints one JSON object, whose fields its help tells; a
-failure is {"error": {code, operation, path, target, outcome, message}}, of
-which only message is always there.
+With --json, each command prints one JSON object, whose fields its help lists.
+A failure is {"error": {code, operation, path, target, outcome, message}}; only
+message is always present.
 
 Example:
   jq '.port = 8080' config.json | untorn write config.json

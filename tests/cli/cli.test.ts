@@ -72,6 +72,9 @@ test(
     assertEquals(readFileSync(file, "utf8"), "a");
     const verbose = await untorn(["write", "-v", file], "abc");
     assertMatch(verbose.stderr, /^untorn: wrote 3 bytes to ".*file" \(durability full\)\n$/);
+    const kept = await untorn(["write", "-v", "--if-changed", file], "abc");
+    const left = `left "${file}" as it is, with the same 3 bytes`;
+    assertEquals(kept.stderr, `untorn: ${left} (durability full)\n`);
     assertEquals(hidden(dir), []);
   }),
 );
@@ -144,7 +147,10 @@ test(
       [["write", file, "--mode"], /--mode/],
       [["write", file, "--mode", "rw"], /octal/],
       [["write", file, "--mode", "800"], /octal/],
-      [["write", file, "--durability", "most"], /"full" or "file" or "none"/],
+      [
+        ["write", file, "--durability", "most"],
+        /--durability must be full, file or none, not "most"; see untorn write/,
+      ],
       [["write", file, "--no-overwrite", "--if-changed"], /contradict/],
       [["write", file, "--json=yes"], /--json/],
     ];
@@ -160,13 +166,13 @@ test(
 );
 
 test(
-  "untorn write --no-empty keeps the file when nothing comes",
+  "untorn write --no-empty keeps the file when the input is empty",
   inTemp(async (dir) => {
     const file = join(dir, "file");
     writeFileSync(file, "old");
     const { code, stderr } = await untorn(["write", file, "--no-empty"]);
     assertEquals([code, readFileSync(file, "utf8")], [1, "old"]);
-    assertMatch(stderr, /nothing came \(--no-empty\); the old version is unchanged\n$/);
+    assertMatch(stderr, /standard input was empty \(--no-empty\); the old version is unchanged\n$/);
     assertEquals((await untorn(["write", file, "--no-empty"], "new")).code, 0);
     assertEquals([readFileSync(file, "utf8"), readdirSync(dir)], ["new", ["file"]]);
   }),

@@ -89,7 +89,7 @@ test(
     const verbose = await apply(dir, ["-", "-v"], again);
     assertMatch(
       verbose.stderr,
-      /rename "final" to "draft"\n.*1 changes in "root" \(durability full/,
+      /rename "final" to "draft"\nuntorn: made 1 change in "root" \(durability full/,
     );
     mkdirSync(join(dir, "elsewhere"));
     const above = await apply(join(dir, "elsewhere"), ["../plan.json"]);
@@ -106,13 +106,13 @@ test(
     const before = all(dir);
     const first = { write: "a", content: "changed" };
     const refused: [string | object[], number, RegExp][] = [
-      ["{", 2, /^untorn: the plan is no JSON: /],
+      ["{", 2, /^untorn: the plan is not valid JSON: /],
       [[{ write: "../x", content: "" }], 2, /^untorn: steps\[0\]: "..\/x" is outside of "root"/],
       [[{ write: "out/x", content: "" }], 1, /out\/x" is outside .* through a link; the old/],
       [[first, { remove: "./a" }], 2, /^untorn: steps\[1\]: ".\/a" is named twice/],
       [[first, { rename: "draft" }], 2, /^untorn: steps\[1\]\.to is missing/],
       [[first, { write: "b", from: "missing" }], 1, /ENOENT.*; the old version is unchanged/],
-      [[first, { persist: "site", from: "root" }], 2, /^untorn: steps\[1\]: DIR is in SRC/],
+      [[first, { persist: "site", from: "root" }], 2, /^untorn: steps\[1\]: DIR is inside SRC/],
       [[first, { persist: "site", from: "src/index" }], 2, /steps\[1\]: SRC .* not a directory/],
       [[first, { rename: "missing", to: "b" }], 1, /ENOENT/],
     ];

@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { test } from "node:test";
 import { findCapabilities } from "../../lib/doctor/capabilities.ts";
 import { doctor } from "../../lib/cli/commands/doctor.ts";
+import { helpOf } from "../../lib/cli/shared/help.ts";
 import { selfTest, type TestResult } from "../../lib/doctor/self_test.ts";
 import { OsError } from "../../lib/core/errors.ts";
 import { systemCalls } from "../../lib/os/system.ts";
@@ -40,17 +41,17 @@ function inSomePlace(): Promise<{ exchange: boolean; locks: boolean }> {
 }
 
 test(
-  "untorn doctor shows what there is and what its self-test came to, and leaves nothing",
+  "untorn doctor shows capabilities and the results of its self-test, and leaves nothing",
   inTemp(async (dir) => {
     const { code, stdout, stderr } = await untorn(["doctor", "."], dir);
     assertEquals([code, stderr], [0, ""]);
     assertMatch(stdout, /^"\." is on /);
     const exchange = can.exchange ? "yes {2}a directory is replaced in one step" : "no ";
     assertMatch(stdout, new RegExp(`^exchange {8}${exchange}`, "m"));
-    assertMatch(stdout, /^hard links {6}yes {2}what a directory has besides/m);
+    assertMatch(stdout, /^hard links {6}yes {2}entries of the previous version/m);
     assertMatch(stdout, /^ok {7}a file is replaced, and keeps its mode$/m);
     assertMatch(stdout, /^ok {7}a crash after each call: a transaction$/m);
-    assertMatch(stdout, /\n\nAll is as promised\.\n$/);
+    assertMatch(stdout, /\n\nAll self-tests passed\.\n$/);
     assertEquals(/failed/.test(stdout), false);
     for (const line of stdout.split("\n")) assert(line.length <= 80, line);
     assertEquals(readdirSync(dir), []);
@@ -58,7 +59,7 @@ test(
 );
 
 test("untorn doctor --help fits a terminal, and names each field of --json", () => {
-  for (const line of doctor.help.split("\n")) assert(line.length <= 80, line);
+  for (const line of helpOf(doctor).split("\n")) assert(line.length <= 80, line);
   const fields = [
     "path",
     "fileSystem",
@@ -69,7 +70,7 @@ test("untorn doctor --help fits a terminal, and names each field of --json", () 
     "directorySync",
   ];
   fields.push("syncFs", "locks", "durable", "reasons", "selfTest", "ok");
-  for (const field of fields) assert(new RegExp(`\\b${field}\\b`).test(doctor.help), field);
+  for (const field of fields) assert(new RegExp(`\\b${field}\\b`).test(doctor.json), field);
 });
 
 test(
@@ -154,7 +155,7 @@ test(
         assertEquals(code, 1);
         assertMatch(stdout, /^failed {3}/m);
         assertMatch(stdout.replace(/\s+/g, " "), /no space left on device \(ENOSPC\)/);
-        assertMatch(stdout, /\n\d+ of \d+ tests failed\.\n$/);
+        assertMatch(stdout, /\n\d+ of \d+ self-tests failed\.\n$/);
         const quiet = await untorn(["doctor", dir, "-q"], "/");
         assertEquals(quiet.code, 1);
         for (const line of quiet.stdout.trimEnd().split("\n")) assertMatch(line, /^(failed| {9})/);
@@ -172,7 +173,7 @@ test(
     const [read, write] = [`--allow-read=${dir}`, `--allow-write=${dir}`];
     const refused = await untorn(["doctor", dir], dir, [read]);
     assertEquals(refused.code, 5);
-    assert(refused.stderr.includes(`run again with ${write} (a scratch`), refused.stderr);
+    assert(refused.stderr.includes(`run again with ${write} (to create a scratch`), refused.stderr);
 
     const { code, stdout, stderr } = await untorn(["doctor", dir, "--json"], dir, [read, write]);
     assertEquals([code, stderr], [0, ""]);
@@ -218,7 +219,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
       child.kill(signal);
       const { signal: by, stdout } = await ended;
       assertEquals(by, signal);
-      assertEquals(/All is as promised/.test(stdout), false);
+      assertEquals(/All self-tests passed/.test(stdout), false);
       assertEquals(readdirSync(dir), []);
     }),
   );

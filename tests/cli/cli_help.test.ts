@@ -1,11 +1,11 @@
-/** What the command line tells a user: helps, completions, JSON, the progress line, colours. */
+/** What the command line shows to a user: help, completions, JSON, the progress line, colours. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { COMMANDS } from "../../lib/cli/registry.ts";
-import { optionsOf } from "../../lib/cli/commands/completions.ts";
+import { helpOf } from "../../lib/cli/shared/help.ts";
 import { assert, assertEquals, assertMatch } from "../helpers/assert.ts";
 import { type Ended, programCommand, run } from "../helpers/runtime.ts";
 import { shared } from "../helpers/share.ts";
@@ -40,36 +40,67 @@ const hasTerminal = {
 test("each command has a help of 80 columns, with an example of itself", async () => {
   for (const { name, load } of COMMANDS) {
     const command = await load();
+    const help = helpOf(command);
     assertEquals(command.name, name);
-    assertMatch(command.help, new RegExp(`^Usage: untorn ${name}`));
-    assertMatch(command.help, new RegExp(`\n\nExample:\n  .*\\buntorn ${name} [^]*\n$`));
-    assertMatch(command.help, /\n {2}--json .*\n/);
-    assertMatch(command.help, /\n\nWith --json: .*/);
-    for (const line of command.help.split("\n")) assert(line.length <= 80, line);
+    assertMatch(help, new RegExp(`^Usage: untorn ${name}`));
+    assertMatch(help, new RegExp(`\n\nExample:\n  .*\\buntorn ${name} [^]*\n$`));
+    assertMatch(help, /\n {2}--json .*\n/);
+    assertMatch(help, /\n\nWith --json: .*/);
+    for (const line of help.split("\n")) assert(line.length <= 80, line);
   }
 });
 
+test("each summary and each line of the overview fits into 80 columns, and starts with a verb", async () => {
+  const { stdout } = await untorn(["--help"], ".");
+  for (const { name, summary } of COMMANDS) {
+    assert(stdout.includes(`\n  ${name.padEnd(11)}  ${summary}\n`), name);
+    assertMatch(summary, /^[A-Z][a-z]+ .*[^.]$/);
+    assert(!/^\w+s /.test(summary), summary);
+  }
+  for (const line of stdout.split("\n")) assert(line.length <= 80, line);
+});
+
+/** Finds the options that a help lists, in all their forms, and whether they take a value. */
+function listedIn(help: string): { flags: string[]; hasValue: boolean }[] {
+  const block = /\n\nOptions:\n([^]*?)\n\n/.exec(help)![1]!;
+  return [...block.matchAll(/^ {2}(?:(-\w), )?(--[\w-]+)( [A-Z]+)? {2,}\S/gm)]
+    .map(([, short, long, value]) => ({
+      flags: short === undefined ? [long!] : [short, long!],
+      hasValue: value !== undefined,
+    }));
+}
+
 test(
-  "each option that a help lists is taken",
+  "the help lists the options that the command takes, and no others",
   shared(0),
   inTemp(async (dir) => {
     for (const { name, load } of COMMANDS) {
-      const help = (await load()).help;
-      const options = optionsOf(help).filter(({ name }) => name !== "help");
-      assert(options.length >= 2, name);
-      const typed = options.flatMap(({ name, value }) =>
-        value === undefined ? [`--${name}`] : [`--${name}`, "1"]
-      );
-      // An argument too many, so that nothing is done.
-      const { code, stderr } = await untorn([name, "no", "such", "--quiet", ...typed], dir);
+      const command = await load();
+      const listed = listedIn(helpOf(command));
+      assert(listed.length >= 3, name);
+      const inTable = Object.entries(command.options).map(([name, { short, value }]) => ({
+        flags: short === undefined ? [`--${name}`] : [`-${short}`, `--${name}`],
+        hasValue: value !== undefined,
+      }));
+      assertEquals(listed, inTable, name);
+      const typed = listed.filter(({ flags }) => !flags.includes("--help"))
+        .flatMap(({ flags, hasValue }) => flags.flatMap((flag) => hasValue ? [flag, "1"] : [flag]));
+      // Two arguments are one too many, so nothing is done.
+      const { code, stderr } = await untorn([name, "no", "such", ...typed], dir);
       assertEquals(code, 2, stderr);
-      assert(!/unknown option/i.test(stderr), `${name}: ${stderr}`);
+      const expected = name === "permissions"
+        ? /no command "no"/
+        : /only one [A-Z]+.*not also such/;
+      assertMatch(stderr, expected, name);
+      if (name === "permissions") continue;
+      const { stderr: unknown } = await untorn([name, "no", "--such"], dir);
+      assertMatch(unknown, /^untorn: Unknown option '--such'/);
     }
   }),
 );
 
 test(
-  "with --json each command prints the fields that its help tells",
+  "with --json each command prints the fields that its help lists",
   shared(1),
   inTemp(async (dir) => {
     for (const name of ["site", "src"]) mkdirSync(join(dir, name));
@@ -107,9 +138,8 @@ test(
       assertEquals(code, 0, `${name}: ${stderr}`);
       assertEquals(stdout.split("\n").length, 2, `${name}: not one line`);
       assertEquals(Object.keys(JSON.parse(stdout)).sort(), fields.split(" ").sort(), name);
-      const told = /With --json: ([^]*?)\n\n/.exec((await load()).help)![1]!;
-      if (told === 'as "untorn cleanup".') continue;
-      for (const field of fields.split(" ")) assertMatch(told, new RegExp(`\\b${field}\\b`), name);
+      const { json } = await load();
+      for (const field of fields.split(" ")) assertMatch(json, new RegExp(`\\b${field}\\b`), name);
     }
     assertEquals(Object.keys(JSON.parse((await untorn(["--version", "--json"], dir)).stdout)), [
       "version",
@@ -127,20 +157,35 @@ const typed: [words: string[], completed: string[]][] = [
   [["help", "sta"], ["status"]],
 ];
 
-test(
-  "bash completes commands, options and their values",
-  { skip: has("bash") ? false : "bash is not here" },
-  async () => {
-    const { stdout: script } = await untorn(["completions", "bash"], ".");
-    const body = `${script}
+const hasBash = { skip: has("bash") ? false : "bash is not here" };
+
+/** Returns a function that completes words as bash does. */
+async function bash(): Promise<(words: string[]) => Promise<string[]>> {
+  const { stdout: script } = await untorn(["completions", "bash"], ".");
+  const body = `${script}
 COMP_WORDS=(untorn "$@"); COMP_CWORD=$#
 _untorn; printf '%s\n' "\${COMPREPLY[@]}"`;
-    for (const [words, completed] of typed) {
-      const { stdout, stderr } = await run(["bash", "-c", body, "bash", ...words]);
-      assertEquals([stderr, stdout.trimEnd().split("\n")], ["", completed], words.join(" "));
-    }
-  },
-);
+  return async (words) => {
+    const { stdout, stderr } = await run(["bash", "-c", body, "bash", ...words]);
+    assertEquals(stderr, "", words.join(" "));
+    return stdout.trimEnd().split("\n");
+  };
+}
+
+test("bash completes commands, options and their values", hasBash, async () => {
+  const complete = await bash();
+  for (const [words, completed] of typed) {
+    assertEquals(await complete(words), completed, words.join(" "));
+  }
+});
+
+test("bash completes the options that the help lists, and no others", hasBash, async () => {
+  const complete = await bash();
+  for (const { name, load } of COMMANDS) {
+    const all = listedIn(helpOf(await load())).flatMap(({ flags }) => flags);
+    assertEquals(await complete([name, "-"]), all, name);
+  }
+});
 
 test(
   "fish completes the same",

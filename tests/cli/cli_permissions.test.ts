@@ -187,7 +187,7 @@ for (const [number, one] of cases.entries()) {
 }
 
 test(
-  "untorn permissions prints one line that a shell takes, and tells on standard error what more would do",
+  "untorn permissions prints one line that a shell takes, and optional flags on standard error",
   inTemp(async (dir) => {
     const site = join(dir, "it's a site");
     mkdirSync(site);
@@ -201,7 +201,7 @@ test(
       `--allow-write=${dir}`,
     ]);
     assertEquals(told.stdout.split("\n").length, 2);
-    assert(told.stderr.startsWith(`untorn: ${ffi} as well: to exchange`), told.stderr);
+    assert(told.stderr.startsWith(`untorn: optional: ${ffi} to exchange`), told.stderr);
   }),
 );
 
@@ -210,7 +210,7 @@ test("untorn permissions tells what is wrong with the command", async () => {
     run(programCommand("cli.ts", ["permissions", ...args]));
   const cases: [string[], string][] = [
     [[], "COMMAND is missing; see untorn permissions --help"],
-    [["wrte"], 'there is no command "wrte"'],
+    [["wrte"], 'there is no command "wrte"; did you mean write?; see untorn permissions --help'],
     [["write"], "FILE is missing; see untorn write --help"],
     [["persist", "x"], "give either --from SRC or -- COMMAND; see untorn persist --help"],
   ];

@@ -86,7 +86,7 @@ test(
     writeFileSync(join(dir, ".env"), "NO_COLOR=1\n");
     const { code, stdout, stderr } = await run([program, "write", "file", "-v"], "x", { cwd: dir });
     assertEquals([code, stdout], [0, ""]);
-    assertMatch(stderr, /^untorn: wrote 1 bytes to "file"/);
+    assertMatch(stderr, /^untorn: wrote 1 byte to "file"/);
     assertEquals(readFileSync(join(dir, "file"), "utf8"), "x");
   }),
 );

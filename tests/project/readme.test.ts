@@ -13,7 +13,6 @@ import {
 import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
 import { COMMANDS } from "../../lib/cli/registry.ts";
-import { optionsOf } from "../../lib/cli/commands/completions.ts";
 import { assert, assertEquals } from "../helpers/assert.ts";
 import { project, run, runtime } from "../helpers/runtime.ts";
 import { inTemp } from "../helpers/temp.ts";
@@ -46,9 +45,9 @@ test("what documents link to is there", () => {
 });
 
 test("the tasks, commands and options that documents name are there", async () => {
-  const helps = new Map(
+  const tables = new Map(
     await Promise.all(
-      COMMANDS.map(async ({ name, load }) => [name, (await load()).help] as const),
+      COMMANDS.map(async ({ name, load }) => [name, (await load()).options] as const),
     ),
   );
   let found = 0;
@@ -59,9 +58,9 @@ test("the tasks, commands and options that documents name are there", async () =
       found++;
     }
     for (const [, name, rest] of text.matchAll(/(?:`|^|\| )untorn ([a-z]+)(.*?)(?:`|$| -- )/gm)) {
-      const help = helps.get(name!);
-      assert(help !== undefined, `${document}: untorn ${name}`);
-      const options = optionsOf(help).flatMap(({ name }) => `--${name}`);
+      const table = tables.get(name!);
+      assert(table !== undefined, `${document}: untorn ${name}`);
+      const options = Object.keys(table).map((option) => `--${option}`);
       for (const [option] of rest!.matchAll(/--[a-z-]+/g)) {
         assert(
           options.includes(option) || name === "permissions",

@@ -1,4 +1,4 @@
-/** `untorn apply`: a transaction from a plan. */
+/** `untorn apply`: makes the changes of a plan in one transaction. */
 
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { copyTree } from "../../fs/copy_tree.ts";
@@ -9,40 +9,36 @@ import {
   type TransactionSettings,
   transactionSettings,
 } from "../../transaction/transaction_options.ts";
-import type { Durability } from "../../core/options.ts";
 import { systemCalls } from "../../os/system.ts";
 import type { Handle, Os } from "../../os/port.ts";
-import { inside, toPath } from "../../core/paths.ts";
+import { inside } from "../../core/paths.ts";
 import { readAll } from "../../fs/io.ts";
 import { Staging } from "../../stage/lifecycle.ts";
 import { runAsync, type Steps } from "../../core/steps.ts";
 import { TransactionStage } from "../../transaction/transaction_stage.ts";
+import { type Call, type Command, type Context, count, printResult } from "../shared/command.ts";
+import { requireSource } from "../shared/copy_source.ts";
 import {
   asUsage,
-  type Call,
-  type Command,
   COMMON,
-  COMMON_HELP,
-  type Context,
-  onlyArgument,
-  parseArgs,
-  printWarnings,
-  seconds,
+  DURABILITY,
+  LOCKING,
+  parse,
+  STAGE_ONLY,
   UsageError,
-} from "../shared/command.ts";
-import { demandSource } from "../shared/copy_source.ts";
+} from "../shared/options.ts";
+import { inspecting, type PermissionCheck } from "../shared/permission_check.ts";
 import { counting, ProgressLine } from "../shared/progress.ts";
-import { inWords, type Permits } from "../shared/permission_check.ts";
 import { parsePlan, type Step } from "./plan.ts";
+
+const OPTIONS = { ...DURABILITY, ...LOCKING, ...STAGE_ONLY, ...COMMON } as const;
 
 /** The command. */
 export const apply: Command = {
   name: "apply",
-  help: `Usage: untorn apply PLAN.json [OPTIONS]
-
-Makes the changes that a plan lists, all or none, crashes included. A plan of -
-is read from standard input. Relative paths in it are those of its directory;
-what the steps change is below root.
+  usage: ["PLAN.json [OPTIONS]"],
+  about: `Makes the changes that a plan lists: all of them or none, even after a crash. If
+PLAN.json is -, the plan is read from standard input.
 
   {"root": ".", "steps": [
     {"write": "settings.json", "content": "{}", "mode": "600"},
@@ -52,59 +48,40 @@ what the steps change is below root.
     {"rename": "draft", "to": "final"}
   ]}
 
-docs/plan.schema.json has all fields.
-
-Options:
-  --durability LEVEL    full: all of it survives a power cut (default)
-                        file: after a power cut, all or nothing
-                        none: nothing is synced
-  --no-lock             do not keep other transactions out
-  --wait SECONDS        how long to wait for locks (default: 10)
-  --dry-run             stage all, and change nothing
-${COMMON_HELP}
-
-With --json: path, changes (a list of do, path, and to, or what "untorn persist"
-tells), durability, warnings (a list); with --dry-run only path.
-
-Example:
-  untorn apply release.json
-`,
+The paths of "root" and "from" are relative to the plan's directory, or to the
+working directory if the plan is read from standard input. All other paths are
+below root. docs/plan.schema.json describes all fields.`,
+  options: OPTIONS,
+  json: "path, changes (a list of do and path; a rename also has to, a persist the fields of " +
+    '"untorn persist"), durability, warnings (a list); with --dry-run only path.',
+  examples: ["untorn apply release.json"],
   prepare: prepareApply,
 };
 
-const OPTIONS = {
-  ...COMMON,
-  "durability": { type: "string" },
-  "no-lock": { type: "boolean" },
-  "wait": { type: "string" },
-  "dry-run": { type: "boolean" },
-} as const;
-
-/** So much of a file that is copied is in memory, in bytes. */
+/** The size of the blocks in which a file is copied, in bytes. */
 const BLOCK = 1024 * 1024;
 
 async function prepareApply(args: string[], context: Context): Promise<Call> {
-  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
-  const file = onlyArgument("PLAN.json", positionals);
+  const { path: file, values } = parse(OPTIONS, "PLAN.json", args);
   const settings = asUsage(() =>
     transactionSettings({
-      durability: values.durability as Durability | undefined,
-      lock: values["no-lock"] !== true,
-      wait: values.wait === undefined ? undefined : seconds("wait", values.wait),
+      durability: values.durability,
+      lock: !values["no-lock"],
+      wait: values.wait,
       signal: context.signal,
     })
   );
-  const { root: given, steps } = parsePlan(await readPlan(asUsage(() => toPath(file)), context));
+  const { root: given, steps } = parsePlan(await readPlan(file, context));
   const base = file === "-" ? "." : dirname(file);
   const from = (path: string): string => isAbsolute(path) ? path : join(base, path);
   const root = from(given);
-  await demandAll(root, steps, from, settings, context.permits);
+  await requireAll(root, steps, from, settings, context.permissions);
 
   return async () => {
     const os = systemCalls().async;
     const stage = new TransactionStage(os, root, settings);
     const staging = new Staging<TransactionResult>(root, stage);
-    const line = new ProgressLine(context.host, values.quiet !== true);
+    const line = new ProgressLine(context.host, !values.quiet);
     const onFile = counting(line);
     const change = async (): Promise<TransactionResult | undefined> => {
       await runAsync(staging.attempt(stage.open()));
@@ -112,44 +89,30 @@ async function prepareApply(args: string[], context: Context): Promise<Call> {
         try {
           await runAsync(staging.attempt(stageStep(os, stage, step, from, settings, onFile)));
         } catch (error) {
-          const told = ofStep(index, error);
-          if (staging.isOpen) await runAsync(staging.failed(told));
-          throw told;
+          const described = ofStep(index, error);
+          if (staging.isOpen) await runAsync(staging.failed(described));
+          throw described;
         }
       }
-      if (values["dry-run"] !== true) return await runAsync(staging.commit());
+      if (!values["dry-run"]) return await runAsync(staging.commit());
       await runAsync(staging.discard());
     };
     const result = await line.during(change());
-    if (result !== undefined) await tell(result, context, values);
-    else if (values.json) {
-      await context.host.print("stdout", JSON.stringify({ path: root }) + "\n");
-    } else if (values.verbose) {
-      const what = `would make ${steps.length} changes in ${JSON.stringify(root)}`;
-      await context.host.print("stderr", `untorn: ${what}\n`);
-    }
+    const what = `${count(steps.length, "change")} in ${JSON.stringify(root)}`;
+    await printResult(context.host, values, result ?? { path: root }, () => {
+      if (result === undefined) return [`would make ${what}`];
+      return [...result.changes.map(changeLine), `made ${what} (durability ${result.durability})`];
+    });
     return 0;
   };
 }
 
-async function tell(
-  result: TransactionResult,
-  { host }: Context,
-  values: { json?: boolean; verbose?: boolean },
-): Promise<void> {
-  const { changes, warnings, durability, path } = result;
-  await printWarnings(host, warnings);
-  if (values.json) return await host.print("stdout", JSON.stringify(result) + "\n");
-  if (!values.verbose) return;
-  for (const change of changes) {
-    const to = change.do === "rename" ? ` to ${JSON.stringify(change.to)}` : "";
-    await host.print("stderr", `untorn: ${change.do} ${JSON.stringify(change.path)}${to}\n`);
-  }
-  const what = `${changes.length} changes in ${JSON.stringify(path)}`;
-  await host.print("stderr", `untorn: ${what} (durability ${durability})\n`);
+function changeLine(change: TransactionResult["changes"][number]): string {
+  const to = change.do === "rename" ? ` to ${JSON.stringify(change.to)}` : "";
+  return `${change.do} ${JSON.stringify(change.path)}${to}`;
 }
 
-/** Reads the plan, which may be what comes in. */
+/** Reads the plan from a file or from standard input. */
 async function readPlan(file: string, context: Context): Promise<string> {
   const decoder = new TextDecoder();
   if (file === "-") {
@@ -161,51 +124,42 @@ async function readPlan(file: string, context: Context): Promise<string> {
       text += decoder.decode(next.value, { stream: true });
     }
   }
-  const asking = { operation: "read", path: file, why: "to read the plan" };
-  context.permits.demand(asking, [{ kind: "read", of: resolve(file) }]);
-  try {
-    return decoder.decode(await runAsync(readAll(systemCalls().async, file)));
-  } catch (error) {
-    throw inWords("read", file, error);
-  }
+  const request = { operation: "read", path: file, why: "to read the plan" };
+  context.permissions.require(request, [{ kind: "read", of: resolve(file) }]);
+  const bytes = await inspecting(request, () => runAsync(readAll(systemCalls().async, file)));
+  return decoder.decode(bytes);
 }
 
-/** Demands what is needed to change what is below the root, and refuses sources that can't be copied. */
-async function demandAll(
+/** Requires the permissions for all steps, and refuses sources that cannot be copied. */
+async function requireAll(
   root: string,
   steps: readonly Step[],
   from: (path: string) => string,
   { lock }: TransactionSettings,
-  permits: Permits,
+  permissions: PermissionCheck,
 ): Promise<void> {
-  const operation = "change";
-  const os = systemCalls().async;
   const given = resolve(root);
-  const why = `what is staged, and the lock, are in ${root} and beside it`;
-  permits.demand({ operation, path: root, why }, [{ kind: "read", of: given }]);
-  let real;
-  try {
-    real = await runAsync(os.realpath(given));
-  } catch (error) {
-    throw inWords(operation, root, error);
-  }
+  const why = `to stage changes in ${root}, and to create the lock file beside it`;
+  const request = { operation: "change", path: root, why };
+  permissions.require(request, [{ kind: "read", of: given }]);
+  const real = await inspecting(request, () => runAsync(systemCalls().async.realpath(given)));
   const of = lock ? dirname(real) : real;
-  permits.demand({ operation, path: root, why }, [{ kind: "read", of }, { kind: "write", of }]);
+  permissions.require(request, [{ kind: "read", of }, { kind: "write", of }]);
   for (const [index, step] of steps.entries()) {
     if (!("from" in step)) continue;
     const source = from(step.from);
-    const asking = { operation: "read", path: source, why: "to read what is copied" };
+    const request = { operation: "read", path: source, why: "to read the source of the copy" };
     try {
       if ("persist" in step) {
-        await demandSource(permits, asking, source, inside(real, step.persist));
-      } else permits.demand(asking, [{ kind: "read", of: resolve(source) }]);
+        await requireSource(permissions, request, source, inside(real, step.persist));
+      } else permissions.require(request, [{ kind: "read", of: resolve(source) }]);
     } catch (error) {
       throw ofStep(index, error);
     }
   }
 }
 
-/** What the plan itself has wrong (a path outside, or one that is named twice) is told with its step. */
+/** Adds the step to a mistake in the plan, such as a path outside of root or one that is changed twice. */
 function ofStep(index: number, error: unknown): unknown {
   const isUsage = error instanceof TypeError || error instanceof UsageError;
   return isUsage ? new UsageError(`steps[${index}]: ${error.message}`) : error;
@@ -238,7 +192,7 @@ function* stageStep(
   onFile(size);
 }
 
-/** A file's content, block by block, the size of each of which is told. */
+/** Returns a stream of a file's content, and calls `onBlock` with the size of each block. */
 function contentOf(
   os: Os,
   path: string,

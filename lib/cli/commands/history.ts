@@ -1,140 +1,108 @@
-/** `untorn history` and `untorn rollback`: versions that were kept, and the way back to one. */
+/** `untorn history` and `untorn rollback`: list and restore previous versions of a directory. */
 
-import { type RollbackOptions, rollbackSettings } from "../../dir/dir_options.ts";
-import type { Durability } from "../../core/options.ts";
-import { systemCalls } from "../../os/system.ts";
-import { toPath } from "../../core/paths.ts";
-import { listVersions, rollBack } from "../../dir/rollback.ts";
 import { runAsync } from "../../core/steps.ts";
+import { rollbackSettings } from "../../dir/dir_options.ts";
+import { listVersions, rollBack } from "../../dir/rollback.ts";
+import { systemCalls } from "../../os/system.ts";
 import {
-  asUsage,
   type Call,
   type Command,
-  COMMON,
-  COMMON_HELP,
   type Context,
-  onlyArgument,
-  parseArgs,
-  printWarnings,
-  seconds,
-  wholeNumber,
+  note,
+  printJson,
+  printResult,
 } from "../shared/command.ts";
+import { asUsage, COMMON, DRY_RUN, DURABILITY, LOCKING, parse, SWAP } from "../shared/options.ts";
 
-/** Why a permission is needed. */
-const KEPT = "versions are kept beside the directory";
-
-/** The command that lists. */
+/** The command that lists versions. */
 export const history: Command = {
   name: "history",
-  help: `Usage: untorn history DIR [OPTIONS]
-
-Lists the versions that "untorn persist --keep N" has kept, the latest last: the
-number, when it was replaced, and the path.
-
-Options:
-${COMMON_HELP}
-
-With --json: path, versions (a list of version, path and replaced).
-
-Example:
-  untorn history public
-`,
+  usage: ["DIR [OPTIONS]"],
+  about: `Lists the previous versions of DIR that "untorn persist --keep N" has kept, the
+latest last. Each line has the version's number, the time when it was replaced,
+and its path.`,
+  options: COMMON,
+  json: "path, versions (a list of version, path and replaced).",
+  examples: ["untorn history public"],
   prepare: prepareHistory,
 };
 
-/** The command that goes back. */
+const ROLLBACK = {
+  to: {
+    value: "VERSION",
+    help: "the number in untorn history (default: the latest)",
+  },
+  ...SWAP,
+  ...DURABILITY,
+  ...LOCKING,
+  ...DRY_RUN,
+  ...COMMON,
+} as const;
+
+/** The command that restores a version. */
 export const rollback: Command = {
   name: "rollback",
-  help: `Usage: untorn rollback DIR [OPTIONS]
-
-Puts a version that was kept in the place of DIR; what was there is kept as the
-latest version, so that a rollback can be rolled back.
-
-Options:
-  --to NUMBER           which version (default: the latest; see untorn history)
-  --swap HOW            auto (default), exchange or rename, as for persist
-  --durability LEVEL    full (default), file or none, as for persist
-  --no-lock             do not keep others out who persist to DIR
-  --wait SECONDS        how long to wait for the lock (default: 10)
-  --dry-run             only say which version it would be
-${COMMON_HELP}
-
-With --json: path, version, kept (the number of the version before), swap,
-durability, warnings (a list).
-
-Example:
-  untorn rollback public --to 3
-`,
+  usage: ["DIR [OPTIONS]"],
+  about: `Replaces DIR with a previous version. The version that it replaces is kept as
+the latest previous version, so a rollback can be rolled back.`,
+  options: ROLLBACK,
+  json: "path, version, kept (the number of the version that was replaced), swap, durability, " +
+    "warnings (a list).",
+  examples: ["untorn rollback public --to 3"],
   prepare: prepareRollback,
 };
 
-async function prepareHistory(args: string[], { host, permits }: Context): Promise<Call> {
-  const { values, positionals } = parseArgs({ args, options: COMMON, allowPositionals: true });
-  const dir = onlyArgument("DIR", positionals);
-  const target = asUsage(() => toPath(dir));
-  const asking = { operation: "list the versions of", path: target, why: KEPT };
-  await permits.beside(asking, { kinds: ["read"] });
+/** Why both commands need permissions. */
+const WHY = "to access the previous versions beside it";
+
+async function prepareHistory(args: string[], { host, permissions }: Context): Promise<Call> {
+  const { path: dir, values } = parse(COMMON, "DIR", args);
+  const request = { operation: "list the versions of", path: dir, why: WHY };
+  await permissions.requireDirOf(request, { kinds: ["read"] });
 
   return async () => {
-    const versions = await runAsync(listVersions(systemCalls().async, target));
-    if (values.json) {
-      await host.print("stdout", JSON.stringify({ path: dir, versions }) + "\n");
-      return 0;
-    }
-    for (const { version, path, replaced } of versions) {
-      await host.print("stdout", `${version}\t${replaced.toISOString()}\t${path}\n`);
-    }
-    if (versions.length === 0 && values.quiet !== true) {
-      await host.print("stderr", `untorn: no version of ${JSON.stringify(dir)} was kept\n`);
+    const versions = await runAsync(listVersions(systemCalls().async, dir));
+    if (values.json) await printJson(host, { path: dir, versions });
+    else {
+      for (const { version, path, replaced } of versions) {
+        await host.print("stdout", `${version}\t${replaced.toISOString()}\t${path}\n`);
+      }
+      if (versions.length === 0 && !values.quiet) {
+        await note(host, `there are no previous versions of ${JSON.stringify(dir)}`);
+      }
     }
     return 0;
   };
 }
 
-const OPTIONS = {
-  ...COMMON,
-  "to": { type: "string" },
-  "swap": { type: "string" },
-  "durability": { type: "string" },
-  "no-lock": { type: "boolean" },
-  "wait": { type: "string" },
-  "dry-run": { type: "boolean" },
-} as const;
-
-async function prepareRollback(args: string[], { host, signal, permits }: Context): Promise<Call> {
-  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
-  const dir = onlyArgument("DIR", positionals);
-  const target = asUsage(() => toPath(dir));
-  const to = values.to === undefined ? undefined : wholeNumber("to", values.to);
+async function prepareRollback(
+  args: string[],
+  { host, signal, permissions }: Context,
+): Promise<Call> {
+  const { path, values } = parse(ROLLBACK, "DIR", args);
   const settings = asUsage(() =>
     rollbackSettings({
-      to,
-      swap: values.swap as RollbackOptions["swap"],
-      durability: values.durability as Durability | undefined,
-      lock: values["no-lock"] !== true,
-      wait: values.wait === undefined ? undefined : seconds("wait", values.wait),
+      to: values.to,
+      swap: values.swap,
+      durability: values.durability,
+      lock: !values["no-lock"],
+      wait: values.wait,
       signal,
     })
   );
-  const asking = { operation: "roll back", path: target, why: KEPT };
-  permits.exchange(asking, settings.swap, await permits.beside(asking));
+  const request = { operation: "roll back", path, why: WHY };
+  permissions.requireExchange(request, settings.swap, await permissions.requireDirOf(request));
 
   return async () => {
-    const dryRun = values["dry-run"] === true;
-    const result = await runAsync(
-      rollBack(systemCalls().async, target, settings, dryRun),
-    );
-    await printWarnings(host, result.warnings);
-    if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
-    else if (values.verbose) {
+    const dryRun = values["dry-run"];
+    const result = await runAsync(rollBack(systemCalls().async, path, settings, dryRun));
+    await printResult(host, values, result, () => {
       const { version, kept } = result;
-      const did = dryRun ? "would put" : "put";
-      const before = kept === undefined ? "" : `; the version before is ${kept} now`;
-      const text = `untorn: ${did} version ${version} in place of ${
-        JSON.stringify(dir)
-      }${before}\n`;
-      await host.print("stderr", text);
-    }
+      const what = `version ${version} ${dryRun ? "would replace" : "replaced"}`;
+      const as = dryRun ? "would be kept as" : "is kept as";
+      const replaced = kept === undefined ? "" : `, which ${as} version ${kept}`;
+      return [`${what} ${JSON.stringify(path)}${replaced}`];
+    });
     return 0;
   };
 }

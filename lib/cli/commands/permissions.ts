@@ -1,72 +1,71 @@
-/** `untorn permissions`: the smallest Deno flags with which a command can be run. */
+/** `untorn permissions`: prints the smallest set of Deno flags for a command. */
 
 import { sep } from "node:path";
 import { flag, grantable } from "../../os/deno.ts";
-import { type Command, type Context, UsageError } from "../shared/command.ts";
-import { type Need, Permits } from "../shared/permission_check.ts";
+import { type Command, type Context, note, printJson } from "../shared/command.ts";
+import { COMMON, UsageError } from "../shared/options.ts";
+import { type Permission, PermissionCheck } from "../shared/permission_check.ts";
+
+const { json, quiet, help } = COMMON;
 
 /** The command. */
 export const permissions: Command = {
   name: "permissions",
-  help: `Usage: untorn permissions COMMAND [ARGUMENTS]
+  usage: ["COMMAND [ARGUMENTS]"],
+  about: `Prints, on one line, the smallest set of flags that Deno needs to run this very
+command of untorn, with these arguments and the files that exist now. Paths are
+absolute, and include those that links lead to. COMMAND is not run. Without any
+one of the flags, it is refused with exit code 5 before anything is changed.
+Flags that would only make it work better are printed on standard error.
 
-Prints, on one line, the smallest flags that Deno needs to run that very command
-of untorn, with these arguments and with what is there now: paths are absolute,
-and those that links lead to are added. COMMAND is not run. With any of the
-flags left out, it is refused with exit code 5, before anything is touched. What
-it would do better with more is told on standard error.
-
-Options, anywhere before a --:
-  --json                one JSON object on standard output
-  -q, --quiet           no hints
-  -h, --help            this help
-
-With --json: command, flags (a list), and optional (a list of flag and why).
-
-Example:
-  untorn permissions persist public --from build
-`,
+Options may stand before or after COMMAND, but not after a --.`,
+  options: { json, quiet, help },
+  json: "command, flags (a list), optional (a list of flag and why).",
+  examples: ["untorn permissions persist public --from build"],
   prepare: (args, context) => () => show(args, context),
 };
 
 async function show(args: string[], { host, signal, commands }: Context): Promise<number> {
-  const isOwn = (word: string): boolean => ["--json", "-q", "--quiet"].includes(word);
-  const at = args.findIndex((word) => !isOwn(word));
-  const entry = commands.find(({ name }) => name === args[at]);
-  if (at < 0) throw new UsageError("COMMAND is missing");
-  if (entry === undefined) throw new UsageError(`there is no command "${args[at]}"`);
-  const permits = new Permits(host, true);
+  const at = args.findIndex((word) => !["--json", "-q", "--quiet"].includes(word));
+  const word = args[at];
+  if (word === undefined) throw new UsageError("COMMAND is missing");
+  const entry = commands.find(({ name }) => name === word);
+  if (entry === undefined) {
+    const known = commands.map(({ name }) => name);
+    throw new UsageError(`there is no command "${word}"`, { word, known });
+  }
+  const permissions = new PermissionCheck(host, true);
   try {
-    await (await entry.load()).prepare(args.slice(at + 1), { host, signal, commands, permits });
+    await (await entry.load()).prepare(args.slice(at + 1), { host, signal, commands, permissions });
   } catch (error) {
     if (error instanceof UsageError) error.command ??= entry.name;
     throw error;
   }
 
-  const flags = smallest(permits.needs);
-  const optional = permits.hints.map(({ need, why }) => ({
-    flag: flag(need.kind, [need.of!]),
+  const flags = smallest(permissions.required);
+  const optional = permissions.optional.map(({ permission: { kind, of }, why }) => ({
+    flag: flag(kind, [of!]),
     why,
   }));
   const own = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
   if (own.includes("--json")) {
-    await host.print("stdout", JSON.stringify({ command: entry.name, flags, optional }) + "\n");
+    await printJson(host, { command: entry.name, flags, optional });
     return 0;
   }
   await host.print("stdout", flags.map(quoted).join(" ") + "\n");
   if (own.some((word) => word === "-q" || word === "--quiet")) return 0;
   for (const { flag, why } of optional) {
-    await host.print("stderr", `untorn: ${quoted(flag)} as well: ${why}\n`);
+    await note(host, `optional: ${quoted(flag)} ${why}`);
   }
   return 0;
 }
 
-/** One flag for each kind, without what another covers. */
-function smallest(needs: readonly Need[]): string[] {
-  const kinds = [...new Set(needs.map(({ kind }) => kind))].sort();
+/** Returns one flag for each kind of permission, without paths that another path covers. */
+function smallest(permissions: readonly Permission[]): string[] {
+  const kinds = [...new Set(permissions.map(({ kind }) => kind))].sort();
   return kinds.map((kind) => {
-    const all = needs.filter((need) => need.kind === kind).map(({ of }) => of);
-    // One for all paths covers every other.
+    const all = permissions.filter((one) => one.kind === kind).map(({ of }) => of);
+    // The permission for all paths covers every other.
     if (all.includes(undefined)) return flag(kind, []);
     const isPath = kind === "read" || kind === "write";
     const each = [...new Set((all as string[]).map((of) => isPath ? grantable(of) : of))].sort();
@@ -78,7 +77,7 @@ function covers(dir: string, path: string): boolean {
   return path !== dir && path.startsWith(dir.endsWith(sep) ? dir : dir + sep);
 }
 
-/** As a shell takes it for one word. */
+/** Quotes a word for a shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,11 +1,11 @@
 /**
- * The plan of a transaction, as JSON: read, and checked as `docs/plan.schema.json` says. What is wrong is
- * refused with the path of the faulty field.
+ * Parses the plan of a transaction from JSON and checks it against the rules of `docs/plan.schema.json`.
+ * Errors name the path of the faulty field.
  */
 
-import { UsageError } from "../shared/command.ts";
+import { UsageError } from "../shared/options.ts";
 
-/** A plan. Its relative paths are those of the plan's own directory; those of its steps are below root. */
+/** A plan. Steps change paths below root. Root, and sources of copies, are relative to the plan's directory. */
 export interface Plan {
   root: string;
   steps: Step[];
@@ -38,21 +38,22 @@ const paths: Check = (value) =>
     ? undefined
     : "must be a list of paths";
 
-/** What a step of each kind has besides: one of the first, any of the others. */
-const KINDS: Record<string, { one: Record<string, Check>; more: Record<string, Check> }> = {
-  write: { one: { content: text, from: path }, more: { mode: octal } },
-  persist: { one: { from: path }, more: { carryOver: flag, writeOnce: paths } },
-  remove: { one: {}, more: {} },
-  rename: { one: { to: path }, more: {} },
-};
+/** The other fields of each kind of step: exactly one of the required ones, and any of the optional ones. */
+const KINDS: Record<string, { required: Record<string, Check>; optional: Record<string, Check> }> =
+  {
+    write: { required: { content: text, from: path }, optional: { mode: octal } },
+    persist: { required: { from: path }, optional: { carryOver: flag, writeOnce: paths } },
+    remove: { required: {}, optional: {} },
+    rename: { required: { to: path }, optional: {} },
+  };
 
-/** The plan that a text is. */
+/** Parses and checks a plan. */
 export function parsePlan(json: string): Plan {
   let plan: unknown;
   try {
     plan = JSON.parse(json);
   } catch (error) {
-    throw new UsageError(`the plan is no JSON: ${(error as Error).message}`);
+    throw new UsageError(`the plan is not valid JSON: ${(error as Error).message}`);
   }
   const { root, steps } = fields(plan, "the plan", ["root", "steps"]);
   check(root, "root", path);
@@ -65,21 +66,23 @@ function checkStep(step: unknown, index: number): void {
   const at = `steps[${index}]`;
   const kinds = Object.keys(KINDS);
   const found = kinds.filter((kind) => Object.hasOwn(fields(step, at), kind));
-  if (found.length !== 1) return wrong(at, `must have one of ${kinds.join(", ")}`);
+  if (found.length !== 1) return wrong(at, `must have exactly one of ${kinds.join(", ")}`);
   const [kind] = found as [string];
-  const { one, more } = KINDS[kind]!;
-  const given = fields(step, at, [kind, ...Object.keys(one), ...Object.keys(more)]);
+  const { required, optional } = KINDS[kind]!;
+  const given = fields(step, at, [kind, ...Object.keys(required), ...Object.keys(optional)]);
   check(given[kind], `${at}.${kind}`, path);
-  const which = Object.keys(one).filter((name) => Object.hasOwn(given, name));
-  const names = Object.keys(one);
-  if (names.length > 1 && which.length !== 1) wrong(at, `must have one of ${names.join(", ")}`);
+  const names = Object.keys(required);
+  const which = names.filter((name) => Object.hasOwn(given, name));
+  if (names.length > 1 && which.length !== 1) {
+    wrong(at, `must have exactly one of ${names.join(", ")}`);
+  }
   if (names.length === 1) check(given[names[0]!], `${at}.${names[0]}`, path);
-  for (const [name, is] of Object.entries({ ...one, ...more })) {
+  for (const [name, is] of Object.entries({ ...required, ...optional })) {
     if (Object.hasOwn(given, name)) check(given[name], `${at}.${name}`, is);
   }
 }
 
-/** The fields of an object, which has no others than these. */
+/** Returns the fields of an object, and refuses fields that are not allowed. */
 function fields(value: unknown, at: string, allowed?: string[]): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return wrong(at, "must be an object");
@@ -87,7 +90,7 @@ function fields(value: unknown, at: string, allowed?: string[]): Record<string, 
   const other = allowed && Object.keys(value).find((name) => !allowed.includes(name));
   if (other !== undefined) {
     const field = at.startsWith("steps") ? `${at}.${other}` : other;
-    wrong(field, `is not known; there are ${allowed!.join(", ")}`);
+    wrong(field, `is unknown; the known fields are ${allowed!.join(", ")}`);
   }
   return value as Record<string, unknown>;
 }

@@ -1,105 +1,75 @@
-/** `untorn remove`: a file or a tree disappears in one step. */
+/** `untorn remove`: removes a file or a directory in one step. */
 
-import { removeSettings } from "../../dir/dir_options.ts";
-import type { Durability } from "../../core/options.ts";
 import { OsError } from "../../core/errors.ts";
-import { systemCalls } from "../../os/system.ts";
-import { toPath, withoutSlash } from "../../core/paths.ts";
-import { remove as removePath } from "../../dir/atomic_remove.ts";
+import { withoutSlash } from "../../core/paths.ts";
 import { runAsync } from "../../core/steps.ts";
+import { remove as removePath } from "../../dir/atomic_remove.ts";
+import { removeSettings } from "../../dir/dir_options.ts";
 import { look } from "../../fs/target.ts";
-import {
-  asUsage,
-  type Call,
-  type Command,
-  COMMON,
-  COMMON_HELP,
-  type Context,
-  onlyArgument,
-  parseArgs,
-  printWarnings,
-  refuseWholeHome,
-  seconds,
-} from "../shared/command.ts";
-import { inWords } from "../shared/permission_check.ts";
+import { systemCalls } from "../../os/system.ts";
+import { type Call, type Command, type Context, printResult } from "../shared/command.ts";
+import { asUsage, COMMON, DRY_RUN, DURABILITY, LOCKING, parse } from "../shared/options.ts";
+import { inspecting } from "../shared/permission_check.ts";
+import { refuseWholeHome } from "../shared/whole_home.ts";
+
+const OPTIONS = {
+  "missing-ok": { help: "succeed even if PATH does not exist" },
+  "force": { help: "allow PATH to be the home directory" },
+  ...DURABILITY,
+  ...LOCKING,
+  ...DRY_RUN,
+  ...COMMON,
+} as const;
 
 /** The command. */
 export const remove: Command = {
   name: "remove",
-  help: `Usage: untorn remove PATH [OPTIONS]
-
-Removes a file, a link, or a directory with all that is in it. Readers, and
-whoever comes after a crash, find all of it or nothing.
-
-Options:
-  --missing-ok          a PATH that does not exist is no error
-  --force               even if PATH is the home directory
-  --durability LEVEL    full: it does not come back after a power cut (default)
-                        none: nothing is synced
-  --no-lock             do not wait for those who persist to PATH
-  --wait SECONDS        how long to wait for the lock (default: 10)
-  --dry-run             only say whether there is something
-${COMMON_HELP}
-
-With --json: path, removed (true or false), durability, warnings (a list).
-
-Example:
-  untorn remove releases/2024-01-31
-`,
+  usage: ["PATH [OPTIONS]"],
+  about: `Removes a file, a symbolic link, or a directory with everything in it. Readers
+find all of it or nothing, even after a crash.`,
+  options: OPTIONS,
+  json: "path, removed (true or false), durability, warnings (a list).",
+  examples: ["untorn remove releases/2024-01-31"],
   prepare: prepareRemove,
 };
 
-const OPTIONS = {
-  ...COMMON,
-  "missing-ok": { type: "boolean" },
-  "force": { type: "boolean" },
-  "durability": { type: "string" },
-  "no-lock": { type: "boolean" },
-  "wait": { type: "string" },
-  "dry-run": { type: "boolean" },
-} as const;
-
-async function prepareRemove(args: string[], { host, signal, permits }: Context): Promise<Call> {
-  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
-  const path = onlyArgument("PATH", positionals);
-  const target = asUsage(() => toPath(path));
+async function prepareRemove(
+  args: string[],
+  { host, signal, permissions }: Context,
+): Promise<Call> {
+  const { path, values } = parse(OPTIONS, "PATH", args);
   const settings = asUsage(() =>
     removeSettings({
-      durability: values.durability as Durability | undefined,
-      lock: values["no-lock"] !== true,
-      wait: values.wait === undefined ? undefined : seconds("wait", values.wait),
-      mustExist: values["missing-ok"] !== true,
+      durability: values.durability,
+      lock: !values["no-lock"],
+      wait: values.wait,
+      mustExist: !values["missing-ok"],
       signal,
     })
   );
-  const asking = { operation: "remove", path: target, why: "it is removed from its directory" };
-  await permits.beside(asking, { follow: false });
+  const request = { operation: "remove", path, why: "to remove it from its directory" };
+  await permissions.requireDirOf(request, { follow: false });
 
   const os = systemCalls().async;
-  const dryRun = values["dry-run"] === true;
+  const dryRun = values["dry-run"];
   return async () => {
-    if (values.force !== true) await refuseWholeHome(target, host);
+    if (!values.force) await refuseWholeHome(path, host);
     const result = dryRun
       ? { path, removed: await exists(), durability: settings.durability, warnings: [] }
-      : await runAsync(removePath(os, target, settings));
-    await printWarnings(host, result.warnings);
-    if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
-    else if (values.verbose) {
+      : await runAsync(removePath(os, path, settings));
+    await printResult(host, values, result, () => {
       const did = dryRun ? "would remove" : "removed";
-      const what = result.removed ? did : "there is no";
-      await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}\n`);
-    }
+      return [`${result.removed ? did : "there is no"} ${JSON.stringify(path)}`];
+    });
     return 0;
   };
 
-  async function exists(): Promise<boolean> {
-    try {
-      const path = withoutSlash(target);
-      const found = (await runAsync(look(os, path))) !== undefined;
-      if (!found && settings.mustExist) throw new OsError("ENOENT", "lstat", path);
+  function exists(): Promise<boolean> {
+    return inspecting(request, async () => {
+      const target = withoutSlash(path);
+      const found = (await runAsync(look(os, target))) !== undefined;
+      if (!found && settings.mustExist) throw new OsError("ENOENT", "lstat", target);
       return found;
-    } catch (error) {
-      throw inWords("remove", target, error);
-    }
+    });
   }
 }

@@ -1,45 +1,32 @@
-/** The scripts that complete what is typed: one for each shell, all by the same rules. */
+/** Makes the completion scripts of the shells. All of them follow the same rules. */
 
-/** A command, as the scripts need it. */
+/** A command, as the scripts describe it. */
 export interface Described {
   name: string;
   summary: string;
-  options: Option[];
-  /** Words that its argument is one of; empty where it is a path. */
+  options: {
+    /** The option itself: its short form, if it has one, and its long form. */
+    flags: string[];
+    hasValue: boolean;
+    /** The words that the value must be one of. Empty if it may be anything. */
+    words: string[];
+    text: string;
+  }[];
+  /** The words that the argument must be one of. Empty if it is a path. */
   words: string[];
 }
 
-/** An option, as the scripts need it. */
-export interface Option {
-  name: string;
-  short: string | undefined;
-  /** What its value is called; absent where it has none. */
-  value: string | undefined;
-  /** What the value is one of; empty where it may be anything. */
-  words: string[];
-  text: string;
-}
-
-function flags({ name, short }: Option): string[] {
-  return short === undefined ? [`--${name}`] : [`-${short}`, `--${name}`];
-}
-
-/** The options that take a value. */
-function valued({ options }: Described): Option[] {
-  return options.filter(({ value }) => value !== undefined);
-}
-
-/** For bash, from 4 on. */
+/** Returns the script for bash 4 or later. */
 export function bashScript(commands: readonly Described[]): string {
   const names = commands.map(({ name }) => name).join(" ");
   const cases = commands.map((command) => {
     const { name, options, words } = command;
-    const values = valued(command).map((option) =>
-      `    "${name} "${flags(option).join(`|"${name} "`)}) words="${option.words.join(" ")}" ;;\n`
+    const values = options.filter(({ hasValue }) => hasValue).map(({ flags, words }) =>
+      `    "${name} "${flags.join(`|"${name} "`)}) words="${words.join(" ")}" ;;\n`
     );
     const cases = [...values, `    "${name} "*) words="${words.join(" ")}"`];
     return `${cases.join("")}
-      [[ $cur == -* ]] && words="${options.flatMap(flags).join(" ")}" ;;\n`;
+      [[ $cur == -* ]] && words="${options.flatMap(({ flags }) => flags).join(" ")}" ;;\n`;
   });
   return `# Completes untorn in bash.
 _untorn() {
@@ -65,21 +52,19 @@ complete -o bashdefault -o default -F _untorn untorn
 `;
 }
 
-/** For zsh, as a file `_untorn` of its function path. */
+/** Returns the script for zsh, as a file `_untorn` in its function path. */
 export function zshScript(commands: readonly Described[]): string {
   const list = (items: readonly string[]): string => items.map(quoted).join(" ");
-  // In what is described, a colon ends the word.
+  // A colon ends the word and starts its description.
   const described = (word: string, text: string): string =>
     `${word.replaceAll(":", "\\:")}:${text}`;
   const all = commands.map(({ name, summary }) => described(name, summary));
   const cases = commands.map((command) => {
     const { name, options, words } = command;
-    const values = valued(command).map((option) =>
-      `    "${name} "(${flags(option).join("|")})) found=(${list(option.words)}) ;;\n`
+    const values = options.filter(({ hasValue }) => hasValue).map(({ flags, words }) =>
+      `    "${name} "(${flags.join("|")})) found=(${list(words)}) ;;\n`
     );
-    const texts = options.flatMap((option) =>
-      flags(option).map((flag) => described(flag, option.text))
-    );
+    const texts = options.flatMap(({ flags, text }) => flags.map((flag) => described(flag, text)));
     return `${values.join("")}    "${name} "*) found=(${list(words)})
       [[ $cur == -* ]] && found=(${list(texts)}) ;;\n`;
   });
@@ -105,20 +90,17 @@ if (($#found)); then _describe "word" found; else _files; fi
 `;
 }
 
-/** For fish, as `untorn.fish` of its completions. */
+/** Returns the script for fish, as a file `untorn.fish` among its completions. */
 export function fishScript(commands: readonly Described[]): string {
   const add = (condition: string, ...rest: string[]): string =>
     ["complete -c untorn -n", quoted(condition), ...rest].join(" ") + "\n";
   const lines = commands.map(({ name, summary, options, words }) => {
     const called = `__untorn_command ${name}`;
-    const lines = options.map(({ name, short, value, words, text }) =>
+    const lines = options.map(({ flags, hasValue, words, text }) =>
       add(
         called,
-        ...short === undefined ? [] : [`-s ${short}`],
-        `-l ${name}`,
-        ...value === undefined
-          ? []
-          : [words.length === 0 ? "-r" : `-x -a ${quoted(words.join(" "))}`],
+        ...flags.map((flag) => flag.replace(/^--/, "-l ").replace(/^-(?=\w$)/, "-s ")),
+        ...hasValue ? [words.length === 0 ? "-r" : `-x -a ${quoted(words.join(" "))}`] : [],
         `-d ${quoted(text)}`,
       )
     );
@@ -139,7 +121,7 @@ end
 ${add("__untorn_command ''", "-f -a help")}${lines.join("")}`;
 }
 
-/** A word for any of the shells. */
+/** Quotes a word for any of the shells. */
 function quoted(word: string): string {
   return /^[\w-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,145 +1,118 @@
-/** `untorn write`: standard input becomes a file, whole or not at all. */
+/** `untorn write`: replaces a file with standard input or with the output of a command. */
 
+import { runAsync } from "../../core/steps.ts";
 import { writeFile } from "../../file/atomic_write.ts";
-import { asyncSource } from "../../stage/content.ts";
-import type { Durability } from "../../core/options.ts";
 import { fileSettings } from "../../file/file_options.ts";
 import { systemCalls } from "../../os/system.ts";
-import { toPath } from "../../core/paths.ts";
-import { runAsync } from "../../core/steps.ts";
+import { asyncSource } from "../../stage/content.ts";
 import {
-  asUsage,
   type Call,
   type Command,
-  COMMON,
-  COMMON_HELP,
   type Context,
-  octal,
-  onlyArgument,
-  parseArgs,
-  splitCommand,
+  count,
+  note,
+  printResult,
 } from "../shared/command.ts";
 import type { Host } from "../shared/host.ts";
+import { asUsage, COMMON, DURABILITY, parse, splitCommand, STAGE_ONLY } from "../shared/options.ts";
 import { ProgressLine } from "../shared/progress.ts";
+
+const OPTIONS = {
+  "mode": {
+    value: "MODE",
+    help: "set exactly these permission bits, in octal; default: those of FILE, or 666 less the " +
+      "umask for a new file",
+  },
+  "no-overwrite": { help: "fail if FILE exists or appears before the commit" },
+  "no-empty": { help: "fail on empty input, as from a failed producer" },
+  "if-changed": { help: "keep FILE and its times if the content is the same" },
+  ...DURABILITY,
+  "no-follow-symlink": { help: "replace a symbolic link itself, not its target" },
+  "no-create-parents": { help: "fail if the directory of FILE does not exist" },
+  ...STAGE_ONLY,
+  ...COMMON,
+} as const;
 
 /** The command. */
 export const write: Command = {
   name: "write",
-  help: `Usage: untorn write FILE [OPTIONS]
-       untorn write FILE [OPTIONS] -- COMMAND [ARGUMENTS]
+  usage: ["FILE [OPTIONS]", "FILE [OPTIONS] -- COMMAND [ARGUMENTS]"],
+  about: `Replaces or creates FILE with the content of standard input. FILE is unchanged
+until the input ends, so the same pipeline may read it.
 
-Replaces or creates FILE with what comes from standard input. FILE is untouched
-until the input has ended, so the same pipe may read it. A pipe can't tell that
-its producer failed: what came until then becomes FILE. So give the producer
-as COMMAND: its output becomes FILE only if it exits with 0.
-
-Options:
-  --mode MODE           permission bits, in octal, exactly (default: those of
-                        FILE; for a new one what the umask leaves of 666)
-  --no-overwrite        fail if FILE exists, also if it appears meanwhile
-  --no-empty            fail if nothing comes: a producer that failed early
-  --if-changed          leave FILE and its time alone if the bytes are the same
-  --durability LEVEL    full: the new version survives a power cut (default)
-                        file: after a power cut, the old or the new, whole
-                        none: nothing is synced
-  --no-follow-symlink   replace a link itself, not what it leads to
-  --no-create-parents   fail if the directory of FILE is missing
-  --dry-run             do all but put it in place; with -v or --json, say what
-                        would have been done
-${COMMON_HELP}
-
-With --json: path, bytes, changed, durability.
-
-Example:
-  jq '.port = 8080' config.json | untorn write config.json --mode 600
-  untorn write config.json -- jq '.port = 8080' config.json
-`,
+A pipe does not report that its producer has failed, and FILE would get
+truncated input. To prevent that, give the producer as COMMAND: its output
+replaces FILE only if it exits with 0.`,
+  options: OPTIONS,
+  json: "path, bytes, changed, durability.",
+  examples: [
+    "jq '.port = 8080' config.json | untorn write config.json --mode 600",
+    "untorn write config.json -- jq '.port = 8080' config.json",
+  ],
   prepare: prepareWrite,
 };
 
-const OPTIONS = {
-  ...COMMON,
-  "mode": { type: "string" },
-  "no-overwrite": { type: "boolean" },
-  "if-changed": { type: "boolean" },
-  "no-empty": { type: "boolean" },
-  "durability": { type: "string" },
-  "no-follow-symlink": { type: "boolean" },
-  "no-create-parents": { type: "boolean" },
-  "dry-run": { type: "boolean" },
-} as const;
-
-async function prepareWrite(args: string[], { host, signal, permits }: Context): Promise<Call> {
+async function prepareWrite(
+  args: string[],
+  { host, signal, permissions }: Context,
+): Promise<Call> {
   const { own, command } = splitCommand(args);
-  const { values, positionals } = parseArgs({
-    args: own,
-    options: OPTIONS,
-    allowPositionals: true,
-  });
-  const file = onlyArgument("FILE", positionals);
-  const target = asUsage(() => toPath(file));
+  const { path, values } = parse(OPTIONS, "FILE", own);
   const settings = asUsage(() =>
     fileSettings({
-      mode: values.mode === undefined ? undefined : octal(values.mode),
-      overwrite: values["no-overwrite"] !== true,
-      ifChanged: values["if-changed"] === true,
-      durability: values.durability as Durability | undefined,
-      followSymlink: values["no-follow-symlink"] !== true,
-      createParents: values["no-create-parents"] !== true,
+      mode: values.mode,
+      overwrite: !values["no-overwrite"],
+      ifChanged: values["if-changed"],
+      durability: values.durability,
+      followSymlink: !values["no-follow-symlink"],
+      createParents: !values["no-create-parents"],
       signal,
     })
   );
-  const asking = {
-    operation: "write",
-    path: target,
-    why: `a temporary sibling is created beside it`,
-  };
-  await permits.beside(asking, { follow: settings.followSymlink });
-  permits.run(asking, command?.[0]);
+  const request = { operation: "write", path, why: "to create a temporary file beside it" };
+  await permissions.requireDirOf(request, { follow: settings.followSymlink });
+  permissions.requireRun(request, command?.[0]);
 
-  const dryRun = values["dry-run"] === true;
-  const incoming = (): AsyncIterable<Uint8Array> =>
-    command === undefined ? input(host) : host.output(command, signal);
-  const bytes = (): AsyncIterable<Uint8Array> =>
-    values["no-empty"] === true ? notEmpty(incoming()) : incoming();
-
+  const dryRun = values["dry-run"];
   return async () => {
-    if (command === undefined && host.isTerminal("stdin") && values.quiet !== true) {
-      await host.print("stderr", "untorn: reading from the terminal; end with Ctrl-D\n");
+    const isTerminal = command === undefined && host.isTerminal("stdin");
+    if (isTerminal && !values.quiet) {
+      await note(host, "reading standard input from the terminal; press Ctrl-D to end it");
     }
-    const isWanted = values.quiet !== true && command === undefined && !host.isTerminal("stdin");
-    const line = new ProgressLine(host, isWanted);
-    const source = asyncSource(counted(bytes(), line));
-    // Nobody else needs the event loop: while a thread reads the next piece, this one writes.
+    const line = new ProgressLine(host, !values.quiet && command === undefined && !isTerminal);
+    const input = (): AsyncIterable<Uint8Array> =>
+      command === undefined ? standardInput(host) : host.output(command, signal);
+    const content = (): AsyncIterable<Uint8Array> =>
+      values["no-empty"] ? notEmpty(input()) : input();
+    const source = asyncSource(counted(content(), line));
+    // No other task needs the event loop, so this thread can write while another one reads.
     const os = { ...systemCalls().async, write: systemCalls().sync.write };
-    const result = await line.during(
-      runAsync(writeFile(os, target, source, settings, dryRun)),
-    );
-    if (values.json) await host.print("stdout", JSON.stringify(result) + "\n");
-    else if (values.verbose) {
-      const { path, bytes, changed, durability } = result;
-      const wrote = dryRun ? "would write" : "wrote";
-      const what = changed ? `${wrote} ${bytes} bytes to` : `the same ${bytes} bytes are in`;
-      const sure = dryRun ? "" : ` (durability ${durability})`;
-      await host.print("stderr", `untorn: ${what} ${JSON.stringify(path)}${sure}\n`);
-    }
+    const result = await line.during(runAsync(writeFile(os, path, source, settings, dryRun)));
+    await printResult(host, values, result, () => {
+      const { bytes, changed, durability } = result;
+      const [size, target] = [count(bytes, "byte"), JSON.stringify(path)];
+      const what = changed
+        ? `${dryRun ? "would write" : "wrote"} ${size} to ${target}`
+        : `${dryRun ? "would leave" : "left"} ${target} as it is, with the same ${size}`;
+      return [dryRun ? what : `${what} (durability ${durability})`];
+    });
     return 0;
   };
 }
 
-/** In ms; see {@link input}. */
+/** The time to wait at the end of the input, in ms; see {@link standardInput}. */
 const GRACE = 20;
 
 /**
- * Standard input. Ctrl-C ends all of a pipe: the producer's end may be seen here before the signal is,
- * and must not make a version of what came until then. So the signal gets a moment to arrive.
+ * Reads standard input. Ctrl-C ends all programs of a pipeline, and this one may see the end of the input
+ * before it receives the signal. It must not commit truncated input then, so it waits a moment.
  */
-async function* input(host: Host): AsyncGenerator<Uint8Array> {
+async function* standardInput(host: Host): AsyncGenerator<Uint8Array> {
   yield* host.stdin();
   await new Promise((resolve) => setTimeout(resolve, GRACE));
 }
 
-/** Shows how much has come. */
+/** Passes content through, and shows the number of bytes. */
 async function* counted(
   source: AsyncIterable<Uint8Array>,
   line: ProgressLine,
@@ -158,5 +131,5 @@ async function* notEmpty(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
     isEmpty &&= bytes.length === 0;
     yield* [bytes];
   }
-  if (isEmpty) throw new Error("nothing came (--no-empty)");
+  if (isEmpty) throw new Error("standard input was empty (--no-empty)");
 }

@@ -1,18 +1,16 @@
-/** Colours: on a terminal alone, and only where NO_COLOR (https://no-color.org) is not set. */
+/** Colours, used on a terminal only, and not if NO_COLOR (https://no-color.org) is set. */
 
 import type { Host } from "./host.ts";
 
-/** SGR parameters (ECMA-48, 8.3.117) of the terminal's own colours. */
-const COLOURS = { red: 31, green: 32, yellow: 33 } as const;
+/** The SGR parameters of the terminal's own colours (ECMA-48, 8.3.117). */
+const COLORS = { red: 31, green: 32, yellow: 33 } as const;
 
-/** A text in a colour. */
-export function paint(
+/** Returns a text in a colour. */
+export function color(
   host: Host,
   stream: "stdout" | "stderr",
-  colour: keyof typeof COLOURS,
+  name: keyof typeof COLORS,
   text: string,
 ): string {
-  return host.noColor() || !host.isTerminal(stream)
-    ? text
-    : `\x1b[${COLOURS[colour]}m${text}\x1b[m`;
+  return host.noColor() || !host.isTerminal(stream) ? text : `\x1b[${COLORS[name]}m${text}\x1b[m`;
 }

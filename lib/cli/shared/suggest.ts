@@ -1,21 +1,29 @@
-/** The word that somebody who mistyped another may have meant. */
+/** Suggests the word that a mistyped one may have been meant to be. */
 
-/** Of the words, the nearest to what was typed, if it is near enough to be meant. */
-export function nearest(typed: string, words: readonly string[]): string | undefined {
+import type { Unknown } from "./options.ts";
+
+/** Returns "; did you mean …?" with the known word nearest to an unknown one, or "" if none is near. */
+export function suggestion({ word, known, prefix = "" }: Unknown): string {
+  const meant = nearest(word, known);
+  return meant === undefined ? "" : `; did you mean ${prefix}${meant}?`;
+}
+
+function nearest(typed: string, words: readonly string[]): string | undefined {
   let found: string | undefined;
-  // One slip in three letters; two swapped letters are two.
+  // One mistake in three letters is allowed, and always two, because two swapped letters count as two.
   let least = Math.max(2, Math.floor(typed.length / 3));
   for (const word of words) {
-    const distance = word.startsWith(typed) && typed.length > 1 ? 0 : slips(typed, word);
-    if (distance < least || distance === least && found === undefined) {
-      [found, least] = [word, distance];
+    const isStart = word.startsWith(typed) && typed.length > 1;
+    const mistakes = isStart ? 0 : distance(typed, word);
+    if (mistakes < least || mistakes === least && found === undefined) {
+      [found, least] = [word, mistakes];
     }
   }
   return found;
 }
 
-/** How many letters must be added, taken away or replaced: the Levenshtein distance. */
-function slips(one: string, other: string): number {
+/** Counts the letters that must be added, removed or replaced (the Levenshtein distance). */
+function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, i) => i);
   for (let i = 1; i <= one.length; i++) {
     const next = [i];
