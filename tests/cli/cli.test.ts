@@ -135,9 +135,9 @@ test(
     const file = join(dir, "file");
     const cases: [string[], RegExp][] = [
       [[], /Usage: untorn/],
-      [["wrote", file], /no command "wrote"; did you mean write\?; see untorn --help/],
+      [["wrote", file], /no command "wrote" \(did you mean write\?\); see untorn --help/],
       [["xyzzy", file], /no command "xyzzy"; see untorn --help/],
-      [["write", file, "--no-emty"], /'--no-emty'; did you mean --no-empty\?; see untorn write/],
+      [["write", file, "--no-emty"], /'--no-emty' \(did you mean --no-empty\?\); see untorn write/],
       [["write", file, "--zzz"], /'--zzz'; see untorn write --help/],
       [["--json"], /no command "--json"/],
       [["write"], /FILE is missing/],

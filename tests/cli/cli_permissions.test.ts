@@ -210,7 +210,7 @@ test("untorn permissions tells what is wrong with the command", async () => {
     run(programCommand("cli.ts", ["permissions", ...args]));
   const cases: [string[], string][] = [
     [[], "COMMAND is missing; see untorn permissions --help"],
-    [["wrte"], 'there is no command "wrte"; did you mean write?; see untorn permissions --help'],
+    [["wrte"], 'there is no command "wrte" (did you mean write?); see untorn permissions --help'],
     [["write"], "FILE is missing; see untorn write --help"],
     [["persist", "x"], "give either --from SRC or -- COMMAND; see untorn persist --help"],
   ];

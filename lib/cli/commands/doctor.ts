@@ -76,7 +76,7 @@ const MEANINGS: [
   ],
   [
     "syncFs",
-    "sync of all",
+    "bulk sync",
     "one call syncs many files",
     "files are synced one by one, several at a time",
   ],

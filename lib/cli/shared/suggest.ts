@@ -2,10 +2,10 @@
 
 import type { Unknown } from "./options.ts";
 
-/** Returns "; did you mean …?" with the known word nearest to an unknown one, or "" if none is near. */
+/** Returns " (did you mean …?)" with the known word nearest to an unknown one, or "" if none is near. */
 export function suggestion({ word, known, prefix = "" }: Unknown): string {
   const meant = nearest(word, known);
-  return meant === undefined ? "" : `; did you mean ${prefix}${meant}?`;
+  return meant === undefined ? "" : ` (did you mean ${prefix}${meant}?)`;
 }
 
 function nearest(typed: string, words: readonly string[]): string | undefined {
