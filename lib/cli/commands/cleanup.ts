@@ -16,10 +16,7 @@ import { refuseWholeHome } from "../shared/whole_home.ts";
 const SHARED = {
   "recursive": { short: "r", help: "include all directories below ROOT" },
   "claimed-only": { help: "only touch what a lock file proves to be Untorn's" },
-  "min-age": {
-    value: "SECONDS",
-    help: "minimum age of staged files to remove (default: 60)",
-  },
+  "min-age": { value: "SECONDS", help: "minimum age of staged files to remove (default: 60)" },
   "legacy-tmp": { help: "treat every file named *.tmp as a staged file" },
   "missing-ok": { help: "succeed even if ROOT does not exist" },
 } as const;

@@ -28,10 +28,7 @@ and its path.`,
 };
 
 const ROLLBACK = {
-  to: {
-    value: "VERSION",
-    help: "the number in untorn history (default: the latest)",
-  },
+  to: { value: "VERSION", help: "the number in untorn history (default: the latest)" },
   ...SWAP,
   ...DURABILITY,
   ...LOCKING,

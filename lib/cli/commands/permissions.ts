@@ -12,8 +12,8 @@ const { json, quiet, help } = COMMON;
 export const permissions: Command = {
   name: "permissions",
   usage: ["COMMAND [ARGUMENTS]"],
-  about: `Prints, on one line, the smallest set of flags that Deno needs to run this very
-command of untorn, with these arguments and the files that exist now. Paths are
+  about: `Prints, on one line, the smallest set of flags with which Deno can run this
+untorn COMMAND, for its arguments and the files that exist now. Paths are
 absolute, and include those that links lead to. COMMAND is not run. Without any
 one of the flags, it is refused with exit code 5 before anything is changed.
 Flags that would only make it work better are printed on standard error.

@@ -25,7 +25,7 @@ import { counting, ProgressLine } from "../shared/progress.ts";
 
 const OPTIONS = {
   "from": { value: "SRC", help: "copy this directory" },
-  "no-carry-over": { help: "do not carry over entries that the new one lacks" },
+  "no-carry-over": { help: "drop the entries that the new version lacks" },
   "write-once": {
     value: "PATH",
     multiple: true,
@@ -33,10 +33,7 @@ const OPTIONS = {
   },
   "swap": {
     ...SWAP.swap,
-    words: {
-      ...SWAP.swap.words,
-      journal: "file by file; DIR itself keeps its inode",
-    },
+    words: { ...SWAP.swap.words, journal: "file by file; DIR itself keeps its inode" },
   },
   "keep": { value: "N", help: "keep N previous versions for untorn rollback" },
   "mode": { value: "MODE", help: "set these permission bits of DIR itself, in octal" },

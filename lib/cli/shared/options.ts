@@ -10,7 +10,7 @@ import { toPath } from "../../core/paths.ts";
 export interface Option {
   /** The one-letter form. */
   short?: string;
-  /** The placeholder of the value. An option without one is a flag. See {@link NUMBERS} for its meaning. */
+  /** The placeholder of the value, which also selects how it is read. An option without one is a flag. */
   value?: string;
   /** The words that the value must be one of, each with its description. */
   words?: Readonly<Record<string, string>>;
@@ -35,7 +35,7 @@ type Value<Of, Placeholder> = Of extends { words: infer Words } ? keyof Words
   : Of extends { multiple: true } ? string[]
   : string;
 
-/** Placeholders of numbers, and how the number is read. Other values are strings. */
+/** How numbers are read, by their placeholders. All other values are strings. */
 const NUMBERS: Record<
   "MODE" | "N" | "SECONDS" | "VERSION",
   (option: string, text: string) => number
@@ -54,7 +54,7 @@ export const COMMON = {
   help: { short: "h", help: "show this help" },
 } as const;
 
-/** What a change guarantees. */
+/** What the command guarantees after a power failure. */
 export const DURABILITY = {
   durability: {
     value: "LEVEL",
@@ -67,7 +67,7 @@ export const DURABILITY = {
   },
 } as const;
 
-/** How a directory gets a new version. */
+/** How a new version of a directory is put in place. */
 export const SWAP = {
   swap: {
     value: "HOW",
@@ -80,20 +80,20 @@ export const SWAP = {
   },
 } as const;
 
-/** Whether to take the lock, and how long to wait for it. */
+/** Options of commands that take a lock. */
 export const LOCKING = {
   "no-lock": { help: "do not take the lock that keeps out other writers" },
   "wait": { value: "SECONDS", help: "how long to wait for a lock (default: 10)" },
 } as const;
 
-/** For commands that stage a change first. */
+/** The dry run of commands that stage a change first. */
 export const STAGE_ONLY = {
   "dry-run": {
     help: "stage the change, but do not commit it; with -v or --json, report what would be done",
   },
 } as const;
 
-/** For commands that stage nothing. */
+/** The dry run of commands that stage nothing. */
 export const DRY_RUN = {
   "dry-run": { help: "only report what would be done, with -v or --json" },
 } as const;
@@ -102,7 +102,7 @@ export const DRY_RUN = {
 export class UsageError extends Error {
   /** The command that the arguments belong to, if that is not the one that was called. */
   command?: string;
-  /** What may be a typing error. */
+  /** The word that may be a typing error. */
   readonly unknown: Unknown | undefined;
 
   constructor(message: string, unknown?: Unknown) {
@@ -158,7 +158,7 @@ export function parse<Table extends OptionTable>(
   return { path, values: Object.fromEntries(read) as Values<Table> };
 }
 
-/** Checks and converts what was given for an option. */
+/** Checks and converts the value of an option. */
 function valueOf(name: string, { value, words }: Option, given: unknown): unknown {
   if (value === undefined) return given === true;
   if (typeof given !== "string") return given;
