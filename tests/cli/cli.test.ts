@@ -231,7 +231,7 @@ test(
 );
 
 test(
-  "a failure exits with 1 and tells its facts as JSON",
+  "a failure exits with 1 and reports its facts as JSON",
   inTemp(async (dir) => {
     const { code, stdout, stderr } = await untorn(["write", dir, "--json"], "x");
     const { message, ...facts } = JSON.parse(stdout).error;

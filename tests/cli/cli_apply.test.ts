@@ -47,7 +47,7 @@ const STEPS = [
 ];
 
 test(
-  "untorn apply makes all changes of a plan; --dry-run, -v and --json tell them",
+  "untorn apply makes all changes of a plan; --dry-run, -v and --json report them",
   inTemp(async (dir) => {
     plant(dir);
     writeFileSync(join(dir, "plan.json"), JSON.stringify({ root: "root", steps: STEPS }));

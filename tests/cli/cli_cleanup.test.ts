@@ -31,7 +31,7 @@ function plant(dir: string): void {
 }
 
 test(
-  "untorn status tells what untorn cleanup then does, a line for each",
+  "untorn status prints a line for each thing that untorn cleanup then does",
   inTemp(async (dir) => {
     plant(dir);
     const before = readdirSync(dir, { recursive: true });
@@ -62,7 +62,7 @@ test(
 );
 
 test(
-  "untorn cleanup leaves alone what another process holds, or with --claimed-only nobody claims",
+  "untorn cleanup leaves alone what another process holds, or what has no lock file with --claimed-only",
   inTemp(async (dir) => {
     plant(dir);
     const held = lockSync(join(dir, "a"));

@@ -195,7 +195,7 @@ test(
 );
 
 test(
-  "untorn doctor goes on where nobody reads its output any more",
+  "untorn doctor goes on after the reader of its output has gone",
   { skip: process.platform === "win32" ? "it takes a shell" : false },
   inTemp(async (dir) => {
     const command = programCommand("cli.ts", ["doctor", dir]);

@@ -15,7 +15,7 @@ interface Case {
   input?: string;
   /** The flags, with `.` for the directory. */
   flags: string[];
-  /** What they do not need, but may be told. */
+  /** Optional flags. */
   optional?: string[];
   /** What is in the directory. */
   prepare?: (dir: string) => void;
@@ -150,13 +150,13 @@ for (const [number, one] of cases.entries()) {
 
   test(`untorn permissions ${name} prints the smallest flags`, shared(number), async () => {
     await inCase(one, async (dir, flags) => {
-      const told = await run(
+      const printed = await run(
         programCommand("cli.ts", ["permissions", "--json", ...one.args]),
         one.input ?? "",
         { cwd: dir },
       );
-      assertEquals([told.code, told.stderr], [0, ""]);
-      const { command, flags: found, optional } = JSON.parse(told.stdout);
+      assertEquals([printed.code, printed.stderr], [0, ""]);
+      const { command, flags: found, optional } = JSON.parse(printed.stdout);
       assertEquals([command, found], [one.args[0], flags]);
       assertEquals(optional.map(({ flag }: { flag: string }) => flag), one.optional ?? []);
     });
@@ -191,21 +191,21 @@ test(
   inTemp(async (dir) => {
     const site = join(dir, "it's a site");
     mkdirSync(site);
-    const told = await run(
+    const printed = await run(
       programCommand("cli.ts", ["permissions", "persist", site, "--", "true"]),
     );
-    const shown = await run(["sh", "-c", `printf '%s\n' ${told.stdout}`]);
+    const shown = await run(["sh", "-c", `printf '%s\n' ${printed.stdout}`]);
     assertEquals(shown.stdout.trimEnd().split("\n"), [
       `--allow-read=${dir}`,
       "--allow-run=true",
       `--allow-write=${dir}`,
     ]);
-    assertEquals(told.stdout.split("\n").length, 2);
-    assert(told.stderr.startsWith(`untorn: optional: ${ffi} to exchange`), told.stderr);
+    assertEquals(printed.stdout.split("\n").length, 2);
+    assert(printed.stderr.startsWith(`untorn: optional: ${ffi} to exchange`), printed.stderr);
   }),
 );
 
-test("untorn permissions tells what is wrong with the command", async () => {
+test("untorn permissions reports what is wrong with the command", async () => {
   const permissions = (...args: string[]): Promise<Ended> =>
     run(programCommand("cli.ts", ["permissions", ...args]));
   const cases: [string[], string][] = [
