@@ -2,7 +2,7 @@
 
 import { known, permissionBits } from "../core/options.ts";
 import { checkEntryName } from "../core/paths.ts";
-import { runSync, settle, type Steps } from "../core/steps.ts";
+import { settle, type Steps } from "../core/steps.ts";
 import type { DirStage } from "../dir/dir_stage.ts";
 import type { Os } from "../os/port.ts";
 import {

@@ -13,9 +13,9 @@ import { systemCalls } from "../../os/system.ts";
 import type { Handle, Os } from "../../os/port.ts";
 import { inside } from "../../core/paths.ts";
 import { readAll } from "../../fs/io.ts";
-import { Staging } from "../../stage/lifecycle.ts";
 import { runAsync, type Steps } from "../../core/steps.ts";
-import { TransactionStage } from "../../transaction/transaction_stage.ts";
+import type { TransactionStage } from "../../transaction/transaction_stage.ts";
+import { TransactionSteps } from "../../transaction/transaction_steps.ts";
 import { type Call, type Command, type Context, count, printResult } from "../shared/command.ts";
 import { requireSource } from "../shared/copy_source.ts";
 import {
@@ -79,25 +79,23 @@ async function prepareApply(args: string[], context: Context): Promise<Call> {
 
   return async () => {
     const os = systemCalls().async;
-    const stage = new TransactionStage(os, root, settings);
-    const staging = new Staging<TransactionResult>(root, stage);
     const line = new ProgressLine(context.host, !values.quiet);
     const onFile = counting(line);
-    const change = async (): Promise<TransactionResult | undefined> => {
-      await runAsync(staging.attempt(stage.open()));
+    const apply = function* (): Steps<TransactionResult | undefined> {
+      const transaction = new TransactionSteps(os, root, settings);
+      yield* transaction.open();
       for (const [index, step] of steps.entries()) {
         try {
-          await runAsync(staging.attempt(stageStep(os, stage, step, from, settings, onFile)));
+          yield* transaction.change((stage) => stageStep(os, stage, step, from, settings, onFile));
         } catch (error) {
-          const described = ofStep(index, error);
-          if (staging.isOpen) await runAsync(staging.failed(described));
-          throw described;
+          throw ofStep(index, error);
         }
       }
-      if (!values["dry-run"]) return await runAsync(staging.commit());
-      await runAsync(staging.discard());
+      if (!values["dry-run"]) return yield* transaction.commit();
+      yield* transaction.discard();
+      return undefined;
     };
-    const result = await line.during(change());
+    const result = await line.during(runAsync(apply()));
     const what = `${count(steps.length, "change")} in ${JSON.stringify(root)}`;
     await printResult(context.host, values, result ?? { path: root }, () => {
       if (result === undefined) return [`would make ${what}`];
