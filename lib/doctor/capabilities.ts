@@ -5,7 +5,7 @@
  */
 
 import { describe } from "../fs/failure.ts";
-import { OsError, Refusal } from "../core/errors.ts";
+import { isNotOffered, OsError, Refusal } from "../core/errors.ts";
 import { fileSystemOf } from "../os/file_systems.ts";
 import { missingFlags, whyNoFfi, whyNoFsType, whyNoLocks } from "../os/permissions.ts";
 import { systemCalls } from "../os/system.ts";
@@ -139,8 +139,7 @@ export function* withAnyScratch<T>(
   try {
     return yield* withScratch(os, dir, once);
   } catch (error) {
-    if (begun || !(error instanceof OsError && REFUSALS.includes(error.code))) throw error;
-    if (error.call !== "tryLock") throw error;
+    if (begun || !isRefused(error) || error.call !== "tryLock") throw error;
     return yield* withScratch({ ...os, canLock: () => settle(false) }, dir, use);
   }
 }
@@ -195,13 +194,12 @@ function* tryAll(os: Os, path: string, scratch: string): Steps<Capabilities> {
 const CONTENT: Uint8Array = new Uint8Array(4096).fill(0x75);
 
 /**
- * By which a system, a file server or a sandbox says that it does not do something: EBADF is what
- * one said to the sync of a directory, ENOTTY what a file system without such an ioctl may.
+ * Whether a system, a file server or a sandbox says that it does not do something: EBADF is what one
+ * said to the sync of a directory, ENOTTY what a file system without such an ioctl may.
  */
-const REFUSALS = [
-  ...["EPERM", "EACCES", "EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"],
-  ...["EBADF", "ENOTTY", "ENOLCK", "EMLINK", "EXDEV"],
-];
+function isRefused(error: unknown): error is OsError {
+  return isNotOffered(error, "EACCES", "EBADF", "ENOTTY", "ENOLCK", "EMLINK", "EXDEV");
+}
 
 function* unlessRefused(trial: Steps<Found>): Steps<Found> {
   try {
@@ -210,7 +208,7 @@ function* unlessRefused(trial: Steps<Found>): Steps<Found> {
     if (!(error instanceof OsError)) throw error;
     // Node's permission model has no sync (fsync) whatever is allowed.
     if (error.code === "ERR_PERMISSION") return no("the runtime does not permit it");
-    if (!REFUSALS.includes(error.code)) throw error;
+    if (!isRefused(error)) throw error;
     return no(`the system refuses it (${error.code})`);
   }
 }

@@ -59,7 +59,6 @@ const CHANGES: Record<keyof Os, boolean> = {
   chown: true,
   utime: true,
   fsync: false,
-  needsSync: false,
   close: false,
   rename: true,
   link: true,

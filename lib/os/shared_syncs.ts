@@ -6,7 +6,6 @@
  */
 
 import { type Handle, sameFile, type Stat, type SyncCalls } from "./port.ts";
-import { noteWait } from "./event_loop.ts";
 
 /** The syncs of what is at a path. */
 interface Syncs {
@@ -41,14 +40,12 @@ export function shared(
 ): (open: Handle, path: string) => Promise<void> {
   const run = async (open: Handle): Promise<void> => {
     underWay++;
-    const began = performance.now();
     try {
       const begun = underWay > 1 && ++besideOthers > WORTH_LOADING ? begin?.(open) : undefined;
       if (begun !== undefined) await begun;
       await sync(open);
     } finally {
       underWay--;
-      noteWait(began);
     }
   };
   const runAt = (open: Handle, path: string): Promise<void> => {

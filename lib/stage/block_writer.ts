@@ -19,7 +19,7 @@ export interface Watch {
 }
 
 /** Whether somebody wants to end a write early, or to be told how far it is. */
-export function isWatched(settings: Watch): boolean {
+function isWatched(settings: Watch): boolean {
   return settings.signal !== undefined || settings.onProgress !== undefined;
 }
 

@@ -22,9 +22,6 @@ export type Entries =
   | Iterable<readonly [string, Content]>
   | AsyncIterable<readonly [string, Content]>;
 
-/** So many entries are written at a time, where calls answer later. */
-const AT_ONCE = 16;
-
 type Pair = readonly [string, unknown];
 /** Where entries come from, one after the other. */
 export type Supply = Iterator<Pair> | AsyncIterator<Pair>;
@@ -84,7 +81,7 @@ export function* filling<T>(
         if (source.whole !== undefined) return stage.write(name, source);
         yield* stage.write(name, source);
       }
-    }, AT_ONCE);
+    });
   try {
     return yield* steps(fill);
   } catch (error) {
