@@ -155,7 +155,10 @@ export function* writeFile(
   try {
     try {
       yield* stage.find(source.size);
-      if (source.whole !== undefined && (yield* stage.hasSameContent(source.whole))) {
+      if (
+        settings.ifChanged && source.whole !== undefined &&
+        (yield* stage.hasSameContent(source.whole))
+      ) {
         return yield* stage.leaveUnchanged();
       }
       yield* stage.create();

@@ -24,11 +24,12 @@
  */
 
 import { Comparison } from "./comparison.ts";
-import { syncIfReadable, trySync } from "../fs/sync.ts";
+import { syncDir, syncIfReadable, trySync } from "../fs/sync.ts";
 import { caught, isNotOffered, OsError, type Outcome, Refusal } from "../core/errors.ts";
 import { describe } from "../fs/failure.ts";
 import type { FileSettings, WriteResult } from "./file_options.ts";
-import { createFile, type NewFile } from "../fs/new_file.ts";
+import { modeWhileStaged } from "../fs/metadata.ts";
+import { NewFile } from "../fs/new_file.ts";
 import { newToken, stagedFileName } from "../core/names.ts";
 import type { Durability } from "../core/options.ts";
 import type { Handle, Os } from "../os/port.ts";
@@ -93,7 +94,8 @@ export class FileStage {
     for (let tries = 1;; tries++) {
       const temp = inside(dir, stagedFileName(name, newToken()));
       try {
-        this.#file = yield* createFile(this.#os, temp, this.#settings, stat);
+        const handle = yield* this.#os.create(temp, modeWhileStaged(this.#settings, stat));
+        this.#file = new NewFile(this.#os, temp, handle, this.#settings, stat);
         this.#temp = temp;
         return;
       } catch (error) {
@@ -237,19 +239,17 @@ export class FileStage {
 
   /** Opens the directory to sync it later, after having synced the new ones above it. */
   *#openDir(dir: string): Steps<void> {
-    for (const parent of this.#dirs.parents) {
-      this.#dir = yield* this.#os.openDir(parent);
-      yield* this.#syncDir(parent);
-    }
+    for (const parent of this.#dirs.parents) yield* syncDir(this.#os, parent);
     this.#dir = yield* this.#os.openDir(dir);
   }
 
   *#syncDir(dir: string): Steps<Durability> {
-    if (this.#dir === undefined || !(yield* trySync(this.#os, this.#dir, dir))) {
-      return "file";
-    }
-    yield* this.#closeDir();
-    return "full";
+    const open = this.#dir;
+    if (open === undefined) return "file";
+    const isSynced = yield* trySync(this.#os, open, dir);
+    this.#dir = undefined;
+    yield* this.#os.close(open);
+    return isSynced ? "full" : "file";
   }
 
   /** The handle is forgotten before it is closed: closed twice, it could be another's by then. */

@@ -57,7 +57,8 @@ export class NewFile {
     yield* applyMetadata(os, handle, this.path, this.#rules, this.#old);
     if (mtime !== undefined) yield* os.utime(handle, mtime);
     if (sync) yield* os.fsync(handle, this.path);
-    yield* this.close();
+    this.#handle = undefined;
+    yield* os.close(handle);
   }
 
   /** Closes the file, unless that is done. It is forgotten first: closed twice, the handle could be another's. */
