@@ -48,6 +48,16 @@ export function whileQuick<Args extends unknown[], T>(
       if (lastEnded - began > TURN) distrusted = DISTRUSTED;
     }
   };
+  const inLaterTurn = async (args: Args): Promise<T> => {
+    for (;;) {
+      await new Promise<void>((resolve) => {
+        if (waiting.push(resolve) === 1) afterTurn(beginTurn);
+      });
+      const began = performance.now();
+      // Others that have waited as well may have used up this turn.
+      if (isInTurn(began)) return timed(began, args);
+    }
+  };
   return (...args) => {
     if (isSyncing()) distrusted = DISTRUSTED;
     if (distrusted > 0) {
@@ -55,9 +65,7 @@ export function whileQuick<Args extends unknown[], T>(
       return later(...args);
     }
     const began = performance.now();
-    return isInTurn(began)
-      ? timed(began, args)
-      : nextTurn().then(() => timed(performance.now(), args));
+    return isInTurn(began) ? timed(began, args) : inLaterTurn(args);
   };
 }
 
@@ -65,15 +73,6 @@ export function whileQuick<Args extends unknown[], T>(
 function isInTurn(now: number): boolean {
   if (now - lastEnded > TURN) turnBegan = now;
   return now - turnBegan < TURN;
-}
-
-/** Waits until the event loop has gone round, and it is this caller's turn. */
-async function nextTurn(): Promise<void> {
-  do {
-    await new Promise<void>((resolve) => {
-      if (waiting.push(resolve) === 1) afterTurn(beginTurn);
-    });
-  } while (!isInTurn(performance.now()));
 }
 
 function beginTurn(): void {
