@@ -12,20 +12,10 @@ import type { Steps } from "./steps.ts";
 export type Outcome = "unchanged" | "replaced" | "unknown";
 
 /** The facts of an {@link UntornError}. */
-export interface UntornErrorInit {
-  /** See {@link UntornError.code}. */
-  code: string;
-  /** See {@link UntornError.operation}. */
-  operation: string;
-  /** See {@link UntornError.path}. */
-  path: string;
-  /** See {@link UntornError.target}. */
-  target: string;
-  /** See {@link UntornError.outcome}. */
-  outcome: Outcome;
-  /** See `Error.cause`. */
-  cause?: unknown;
-}
+export type UntornErrorInit = Pick<
+  UntornError,
+  "code" | "operation" | "path" | "target" | "outcome" | "cause"
+>;
 
 /**
  * An operation that failed. Test for it by `name` and `code` rather than `instanceof`, which fails

@@ -15,6 +15,7 @@ import { isRemote as mayBeRemote } from "../fs/shared_fs.ts";
 import { runAsync, runSync, settle, type Steps } from "../core/steps.ts";
 import { proveExchange } from "../fs/swap.ts";
 import { withScratch } from "../fs/claim.ts";
+import { readAll } from "../fs/io.ts";
 
 /** What can be had in a directory, see {@link capabilities}. */
 export interface Capabilities {
@@ -231,15 +232,9 @@ function* tryClone(os: Os, scratch: string): Steps<Found> {
   const cloned = yield* os.clone(inside(scratch, "file"), copy);
   if (cloned === undefined) return { has: undefined, reason: whyNoFfi() };
   if (!cloned) return no("the file system refuses it");
-  const file = yield* os.open(copy);
-  try {
-    const bytes = new Uint8Array(CONTENT.length + 1);
-    const count = yield* os.read(file, bytes);
-    if (count === CONTENT.length && bytes.indexOf(0) === count) return YES;
-    return no("the copy has another content");
-  } finally {
-    yield* os.close(file);
-  }
+  const bytes = yield* readAll(os, copy);
+  const isSame = bytes.length === CONTENT.length && bytes.every((byte) => byte === CONTENT[0]);
+  return isSame ? YES : no("the copy has another content");
 }
 
 function* tryDirectorySync(os: Os, scratch: string): Steps<Found> {

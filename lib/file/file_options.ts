@@ -150,14 +150,7 @@ export interface UpdateOptions
 }
 
 /** Options of `updateJson`. */
-export interface UpdateJsonOptions extends UpdateOptions {
-  /**
-   * What each level is indented by: spaces, 0 to 10 of them (0: all on one line), or up to ten spaces
-   * and tabs as a string.
-   * @default {2}
-   */
-  indent?: number | string;
-}
+export interface UpdateJsonOptions extends UpdateOptions, Pick<JsonOptions, "indent"> {}
 
 /** {@link UpdateOptions} with every question answered. */
 export interface UpdateSettings extends FileSettings {

@@ -157,7 +157,8 @@ export class FileStage {
   *leaveUnchanged(): Steps<WriteResult> {
     const comparison = this.#comparison!;
     let { durability } = this.#settings;
-    yield* this.#removeStaged();
+    if (this.#file !== undefined) yield* this.#file.close();
+    yield* this.#unlink();
     if (durability !== "none" && !(yield* comparison.sync(this.#target!.path))) {
       durability = "none";
     }
@@ -211,11 +212,6 @@ export class FileStage {
     const left = yield* caught(this.#unlink());
     yield* removeDirs(this.#os, this.#dirs);
     return left;
-  }
-
-  *#removeStaged(): Steps<void> {
-    if (this.#file !== undefined) yield* this.#file.close();
-    yield* this.#unlink();
   }
 
   *#unlink(): Steps<void> {

@@ -4,8 +4,7 @@
  */
 
 import { Refusal } from "../core/errors.ts";
-import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
-import { copyFile } from "./new_file.ts";
+import { copyFile, finishCopy } from "./new_file.ts";
 import type { Entry, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { parallel, settle, type Steps } from "../core/steps.ts";
@@ -35,13 +34,7 @@ export function* copyTree(
     yield* os.mkdir(copy, 0o700);
     yield* copyTree(os, path, copy, signal, onFile);
     const open = yield* os.openDir(copy);
-    if (open === undefined) continue;
-    try {
-      yield* applyMetadata(os, open, copy, ENTRY_RULES, stat);
-      yield* os.utime(open, stat.mtime);
-    } finally {
-      yield* os.close(open);
-    }
+    if (open !== undefined) yield* finishCopy(os, copy, open, stat);
   }
 }
 

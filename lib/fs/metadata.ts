@@ -3,7 +3,7 @@
  * not even while it is staged, open to anyone whom the old one kept out.
  */
 
-import { isNotOffered } from "../core/errors.ts";
+import { caught, isNotOffered } from "../core/errors.ts";
 import type { Handle, Os, Stat } from "../os/port.ts";
 import type { Steps } from "../core/steps.ts";
 
@@ -77,26 +77,11 @@ function* giveTo(
   now: Stat,
   owner: Stat,
 ): Steps<void> {
-  if (yield* tryChown(os, file, path, owner.uid, owner.gid)) return;
-  if (now.gid !== owner.gid) {
-    yield* tryChown(os, file, path, now.uid, owner.gid);
-  }
-}
-
-function* tryChown(
-  os: Os,
-  file: Handle,
-  path: string,
-  uid: number,
-  gid: number,
-): Steps<boolean> {
-  try {
-    yield* os.chown(file, path, uid, gid);
-    return true;
-  } catch (error) {
-    // EACCES: it is not the owner's or root's to do. EINVAL: it is not mapped in this namespace.
-    if (isNotOffered(error, "EACCES")) return false;
-    throw error;
+  for (const uid of now.gid === owner.gid ? [owner.uid] : [owner.uid, now.uid]) {
+    const error = yield* caught(os.chown(file, path, uid, owner.gid));
+    if (error === undefined) return;
+    // EACCES, EPERM: it is not the owner's to give. EINVAL: it is not mapped in this namespace.
+    if (!isNotOffered(error, "EACCES")) throw error;
   }
 }
 

@@ -99,11 +99,16 @@ export function* fillFile(
 export function* copyFile(os: Os, from: string, to: string): Steps<Stat> {
   const original = yield* os.lstat(from);
   yield* os.copy(from, to);
-  const copy = new NewFile(os, to, yield* os.open(to), ENTRY_RULES, original);
+  yield* finishCopy(os, to, yield* os.open(to), original);
+  return original;
+}
+
+/** Gives a copy, a file or a directory that is open, the mode, owner and time of its original, and closes it. */
+export function* finishCopy(os: Os, path: string, handle: Handle, original: Stat): Steps<void> {
+  const copy = new NewFile(os, path, handle, ENTRY_RULES, original);
   try {
     yield* copy.finish(false, original.mtime);
   } finally {
     yield* copy.close();
   }
-  return original;
 }

@@ -18,11 +18,6 @@ export interface Watch {
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** Whether somebody wants to end a write early, or to be told how far it is. */
-function isWatched(settings: Watch): boolean {
-  return settings.signal !== undefined || settings.onProgress !== undefined;
-}
-
 /** What takes the blocks. */
 export interface Sink {
   write(bytes: Uint8Array): Steps<void>;
@@ -33,6 +28,8 @@ export class BlockWriter {
   readonly #sink: Sink;
   readonly #settings: Watch;
   readonly #total: number | undefined;
+  /** Whether the write may have to be aborted, or reported on, before all is written. */
+  readonly #isWatched: boolean;
   #gathered: Uint8Array | undefined;
   #length = 0;
   #written = 0;
@@ -46,6 +43,7 @@ export class BlockWriter {
     this.#sink = sink;
     this.#settings = settings;
     this.#total = total;
+    this.#isWatched = settings.signal !== undefined || settings.onProgress !== undefined;
   }
 
   /** Takes a chunk; it may be changed once this is done. */
@@ -60,7 +58,7 @@ export class BlockWriter {
   /** Takes all of a source, and writes it; one that is not read to its end is cancelled. */
   writeAll(source: Source): Steps<void> {
     if (source.whole === undefined) return this.#addAll(source);
-    return isWatched(this.#settings) ? this.#write(source.whole) : this.#sink.write(source.whole);
+    return this.#isWatched ? this.#write(source.whole) : this.#sink.write(source.whole);
   }
 
   *#addAll(source: Source & { whole: undefined }): Steps<void> {
@@ -92,7 +90,7 @@ export class BlockWriter {
   }
 
   *#write(bytes: Uint8Array): Steps<void> {
-    const isWhole = bytes.length <= WATCHED || !isWatched(this.#settings);
+    const isWhole = bytes.length <= WATCHED || !this.#isWatched;
     const block = isWhole ? bytes.length : WATCHED;
     for (let at = 0; at < bytes.length; at += block) {
       this.#settings.signal?.throwIfAborted();
