@@ -38,7 +38,7 @@ import { begin, settle, type Steps } from "../core/steps.ts";
 import { locate, makeDirs, type NewDirs, removeDirs, type Target } from "../fs/target.ts";
 
 /** Number of bytes between early syncs, and at most to come beside one. */
-const EARLY = 32 * 1024 * 1024;
+const EARLY = 64 * 1024 * 1024;
 
 /** A file's new version on its way. */
 export class FileStage {

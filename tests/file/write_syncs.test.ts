@@ -15,10 +15,10 @@ import { inTemp } from "../helpers/temp.ts";
 
 const MIB = 1024 * 1024;
 
-/** 70 MiB: early syncs are due when 32 and 64 of them have come. */
+/** 134 MiB: early syncs are due when 64 and 128 of them have come. */
 function* pieces(note: (mib: number) => void = () => {}): Generator<Uint8Array> {
   const piece = new Uint8Array(MIB);
-  for (let i = 1; i <= 70; i++) {
+  for (let i = 1; i <= 134; i++) {
     yield piece;
     note(i);
   }
@@ -67,14 +67,14 @@ async function write(
 
 for (const driver of drivers) {
   test(
-    `a file that comes in pieces is synced for each 32 MiB, and at the end (${driver.form})`,
+    `a file that comes in pieces is synced for each 64 MiB, and at the end (${driver.form})`,
     inTemp(async (dir) => {
       const path = join(dir, "file");
       const [early, last] = [["early", "end"], ["fsync", "close"]];
       assertEquals(await write(path, driver, () => undefined), [...early, ...early, ...last]);
       const none = { options: { durability: "none" } as const };
       assertEquals(await write(path, driver, () => undefined, none), ["close"]);
-      writeFileSync(path, new Uint8Array(70 * MIB));
+      writeFileSync(path, new Uint8Array(134 * MIB));
       const same = { options: { ifChanged: true } };
       // The target itself, once it has proved to be the same.
       assertEquals(await write(path, driver, () => undefined, same), ["close", "early", "end"]);
@@ -83,7 +83,7 @@ for (const driver of drivers) {
 }
 
 test(
-  "an early sync goes on while more comes, 32 MiB at most",
+  "an early sync goes on while more comes, 64 MiB at most",
   inTemp(async (dir) => {
     let come = 0;
     const underWay: PromiseWithResolvers<void>[] = [];
@@ -93,7 +93,7 @@ test(
     };
     const content = pieces((mib) => void (come = mib));
     const writing = write(join(dir, "file"), asyncForm, early, { content });
-    for (const mib of [63, 69]) {
+    for (const mib of [127, 133]) {
       while (come < mib) await new Promise((resolve) => void setTimeout(resolve, 1));
       await new Promise((resolve) => void setTimeout(resolve, 10));
       assert(come <= mib + 1, `${come} MiB have come`);
@@ -122,7 +122,7 @@ test(
   inTemp(async (dir) => {
     const sync = Promise.withResolvers<void>();
     const broken = pieces((mib) => {
-      if (mib === 40) throw new Error("no more");
+      if (mib === 80) throw new Error("no more");
     });
     const early = (): Promise<void> => sync.promise;
     const calls = await write(join(dir, "file"), asyncForm, early, { content: broken });
