@@ -87,9 +87,7 @@ export function atomicWriteSync(
 ): WriteResult {
   const target = toPath(path);
   const settings = fileSettings(options);
-  return runSync(
-    writeFile(systemCalls().sync, target, syncSource(content), settings),
-  );
+  return runSync(writeFile(systemCalls().sync, target, syncSource(content), settings));
 }
 
 /**

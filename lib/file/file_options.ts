@@ -93,14 +93,10 @@ export function fileSettings(options: FileOptions | undefined): FileSettings {
   const given = known(options, FILE_CHECKS);
   const preserve = given.preserve ?? ["mode", "owner"];
   if (given.mode !== undefined && given.preserve?.includes("mode")) {
-    throw new TypeError(
-      `options "mode" and "preserve" contradict each other: drop one "mode"`,
-    );
+    throw new TypeError(`options "mode" and "preserve" contradict each other: drop one "mode"`);
   }
   if (given.ifChanged === true && given.overwrite === false) {
-    throw new TypeError(
-      `options "ifChanged" and "overwrite: false" contradict each other`,
-    );
+    throw new TypeError(`options "ifChanged" and "overwrite: false" contradict each other`);
   }
   return {
     durability: given.durability ?? "full",

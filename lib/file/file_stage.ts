@@ -28,8 +28,7 @@ import { syncDir, syncIfReadable, trySync } from "../fs/sync.ts";
 import { caught, isNotOffered, OsError, type Outcome, Refusal } from "../core/errors.ts";
 import { describe } from "../fs/failure.ts";
 import type { FileSettings, WriteResult } from "./file_options.ts";
-import { modeWhileStaged } from "../fs/metadata.ts";
-import { NewFile } from "../fs/new_file.ts";
+import { createFile, type NewFile } from "../fs/new_file.ts";
 import { newToken, stagedFileName } from "../core/names.ts";
 import type { Durability } from "../core/options.ts";
 import type { Handle, Os } from "../os/port.ts";
@@ -94,8 +93,7 @@ export class FileStage {
     for (let tries = 1;; tries++) {
       const temp = inside(dir, stagedFileName(name, newToken()));
       try {
-        const handle = yield* this.#os.create(temp, modeWhileStaged(this.#settings, stat));
-        this.#file = new NewFile(this.#os, temp, handle, this.#settings, stat);
+        this.#file = yield* createFile(this.#os, temp, this.#settings, stat);
         this.#temp = temp;
         return;
       } catch (error) {

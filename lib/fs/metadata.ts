@@ -20,10 +20,7 @@ export interface MetadataRules {
 export const ENTRY_RULES: MetadataRules = { mode: undefined, keepMode: true, keepOwner: true };
 
 /** The mode to create the temporary file with; the umask may take more away. */
-export function modeWhileStaged(
-  settings: MetadataRules,
-  old: Stat | undefined,
-): number {
+export function modeWhileStaged(settings: MetadataRules, old: Stat | undefined): number {
   const mode = wantedMode(settings, old);
   return mode === undefined ? 0o666 : narrow(mode);
 }
@@ -58,10 +55,7 @@ export function* applyMetadata(
   if (mode !== now.mode) yield* os.chmod(file, path, mode);
 }
 
-function wantedMode(
-  settings: MetadataRules,
-  old: Stat | undefined,
-): number | undefined {
+function wantedMode(settings: MetadataRules, old: Stat | undefined): number | undefined {
   return settings.mode ?? (settings.keepMode ? old?.mode : undefined);
 }
 
@@ -70,13 +64,7 @@ function sameOwner(one: Stat, other: Stat): boolean {
 }
 
 /** Owner and group, or the group alone, or neither: as the system allows. */
-function* giveTo(
-  os: Os,
-  file: Handle,
-  path: string,
-  now: Stat,
-  owner: Stat,
-): Steps<void> {
+function* giveTo(os: Os, file: Handle, path: string, now: Stat, owner: Stat): Steps<void> {
   for (const uid of now.gid === owner.gid ? [owner.uid] : [owner.uid, now.uid]) {
     const error = yield* caught(os.chown(file, path, uid, owner.gid));
     if (error === undefined) return;

@@ -32,13 +32,7 @@ export class NewFile {
   #handle: Handle | undefined;
 
   /** `handle` is open at `path`; `old` is the file that it is made for, if there is one. */
-  constructor(
-    os: Os,
-    path: string,
-    handle: Handle,
-    rules: MetadataRules,
-    old: Stat | undefined,
-  ) {
+  constructor(os: Os, path: string, handle: Handle, rules: MetadataRules, old: Stat | undefined) {
     this.#os = os;
     this.path = path;
     this.#handle = handle;

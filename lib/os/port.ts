@@ -141,8 +141,6 @@ export type Os = {
 
 /** A binding's calls as the operations use them. */
 export function port(calls: Calls): Os {
-  const lifted = Object.entries(calls).map((
-    [name, call],
-  ) => [name, lift(call, amended(name))]);
+  const lifted = Object.entries(calls).map(([name, call]) => [name, lift(call, amended(name))]);
   return Object.fromEntries(lifted) as Os;
 }

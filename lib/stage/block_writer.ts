@@ -35,11 +35,7 @@ export class BlockWriter {
   #written = 0;
 
   /** `total` is the size of the content, where it is known. */
-  constructor(
-    sink: Sink,
-    settings: Watch,
-    total?: number,
-  ) {
+  constructor(sink: Sink, settings: Watch, total?: number) {
     this.#sink = sink;
     this.#settings = settings;
     this.#total = total;

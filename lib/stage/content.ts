@@ -110,9 +110,7 @@ export class ChunkEncoder {
   /** The bytes of a chunk; a `TypeError` if it is none. */
   encode(chunk: unknown): Uint8Array {
     if (!isChunk(chunk)) {
-      throw new TypeError(
-        `a chunk must be a string or bytes, not ${nameOf(chunk)}`,
-      );
+      throw new TypeError(`a chunk must be a string or bytes, not ${nameOf(chunk)}`);
     }
     if (typeof chunk !== "string") {
       this.end();

@@ -90,10 +90,7 @@ export function* filling<T>(
   }
 }
 
-function* nextPair(
-  supply: Supply,
-  signal: AbortSignal | undefined,
-): Steps<Pair | undefined> {
+function* nextPair(supply: Supply, signal: AbortSignal | undefined): Steps<Pair | undefined> {
   try {
     const answer = supply.next();
     const next = "then" in answer ? yield* settle(unlessAborted(answer, signal)) : answer;
