@@ -20,7 +20,7 @@
  *                  └──leaveUnchanged()──> unchanged
  *
  * A reader sees the old version or the new one. A failure before the rename leaves the target as it was and
- * nothing beside it; the outcome of the error tells what stands after a later one.
+ * nothing beside it; the error's outcome says what stands after a later one.
  */
 
 import { Comparison } from "./comparison.ts";

@@ -1,6 +1,6 @@
 /**
  * Which file systems are in memory. A sync does nothing there, and is made at once: to go to the background and
- * back takes ten times as long as all of a small write. What is remembered here decides only where a sync runs.
+ * back takes ten times as long as all of a small write. The answers kept here decide only where a sync runs.
  */
 
 import { dirname } from "node:path";

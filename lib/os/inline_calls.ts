@@ -1,6 +1,6 @@
 /**
- * What the asynchronous bindings do at once rather than in the background: short calls, since a hop to a thread
- * and back takes longer. They hold the event loop for half a millisecond at most, then let it go round.
+ * Short calls, which the asynchronous bindings make at once: a hop to a thread and back takes longer. They hold the
+ * event loop for half a millisecond at most, then let it go round.
  */
 
 import { isSyncing } from "./shared_syncs.ts";
@@ -19,7 +19,7 @@ export function isSmall(bytes: number = Infinity): boolean {
 /** How long short calls may hold the event loop, in ms. */
 const TURN = 0.5;
 
-/** Number of calls that go to the background after a sync or a slow call: until a disk or a server answers quickly. */
+/** Number of calls that go to the background after a sync or a slow call: the next may have to wait as well. */
 const DISTRUSTED = 32;
 
 /** Deno before 2.4 has it in `node:timers` only. */
