@@ -12,20 +12,10 @@ import type { Steps } from "./steps.ts";
 export type Outcome = "unchanged" | "replaced" | "unknown";
 
 /** The facts of an {@link UntornError}. */
-export interface UntornErrorInit {
-  /** See {@link UntornError.code}. */
-  code: string;
-  /** See {@link UntornError.operation}. */
-  operation: string;
-  /** See {@link UntornError.path}. */
-  path: string;
-  /** See {@link UntornError.target}. */
-  target: string;
-  /** See {@link UntornError.outcome}. */
-  outcome: Outcome;
-  /** See `Error.cause`. */
-  cause?: unknown;
-}
+export type UntornErrorInit = Pick<
+  UntornError,
+  "code" | "operation" | "path" | "target" | "outcome" | "cause"
+>;
 
 /**
  * An operation that failed. Test for it by `name` and `code` rather than `instanceof`, which fails
@@ -114,14 +104,14 @@ export class OsError extends Error {
   }
 }
 
-/** What a file system answers to what it does not have: link(2), chmod(2), chown(2). */
-export const NOT_OFFERED: readonly string[] = [
-  "EPERM",
-  "EINVAL",
-  "ENOSYS",
-  "ENOTSUP",
-  "EOPNOTSUPP",
-];
+/** Answers of file systems to a call that they do not offer, such as link(2), chown(2) or fsync(2). */
+const NOT_OFFERED = ["EPERM", "EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"];
+
+/** Whether a call failed since it is not offered here; `more` are further answers of that meaning to this call. */
+export function isNotOffered(error: unknown, ...more: readonly string[]): error is OsError {
+  return error instanceof OsError &&
+    (NOT_OFFERED.includes(error.code) || more.includes(error.code));
+}
 
 /** Whether the system says that nothing is at a path. */
 export function isMissing(error: unknown): error is OsError {

@@ -98,18 +98,9 @@ export function isShortened(sibling: Sibling, target: string): boolean {
   return bytes > siblingBytes(sibling) - 4 && /~[0-9a-f]{16}$/.test(target);
 }
 
-/** Digits of a few hundred tokens at a time: to ask for random bytes takes longer than to create a file. */
-let digits = "";
-let used = 0;
-
-/** Twelve hexadecimal digits that no other process has. */
+/** Twelve hexadecimal digits that no other process has: the end of a UUID, which is random (RFC 9562, 5.4). */
 export function newToken(): string {
-  if (used === digits.length) {
-    const bytes = crypto.getRandomValues(new Uint8Array(6 * 256));
-    digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    used = 0;
-  }
-  return digits.slice(used, used += 12);
+  return crypto.randomUUID().slice(-12);
 }
 
 /** A name of at most `limit` bytes: itself, or its start and a hash of the whole. */

@@ -58,59 +58,43 @@ export function known<Options extends object>(
 export function oneOf(...allowed: string[]): Check {
   return (name, value) => {
     if (!allowed.includes(value as string)) {
-      throw new RangeError(
-        `option "${name}" must be ${quoted(allowed)}, not ${shown(value)}`,
-      );
+      throw new RangeError(`option "${name}" must be ${quoted(allowed)}, not ${shown(value)}`);
     }
   };
 }
 
 export function subsetOf(...allowed: string[]): Check {
   return (name, value) => {
-    if (
-      !Array.isArray(value) || value.some((entry) => !allowed.includes(entry))
-    ) {
-      throw new TypeError(
-        `option "${name}" must be a list of ${quoted(allowed)}`,
-      );
+    if (!Array.isArray(value) || value.some((entry) => !allowed.includes(entry))) {
+      throw new TypeError(`option "${name}" must be a list of ${quoted(allowed)}`);
     }
   };
 }
 
 export function flag(name: string, value: unknown): void {
   if (typeof value !== "boolean") {
-    throw new TypeError(
-      `option "${name}" must be true or false, not ${shown(value)}`,
-    );
+    throw new TypeError(`option "${name}" must be true or false, not ${shown(value)}`);
   }
 }
 
 export function permissionBits(name: string, value: unknown): void {
   if (typeof value !== "number") {
-    throw new TypeError(
-      `option "${name}" must be a number such as 0o644, not ${shown(value)}`,
-    );
+    throw new TypeError(`option "${name}" must be a number such as 0o644, not ${shown(value)}`);
   }
   if (!Number.isInteger(value) || value < 0 || value > 0o7777) {
-    throw new RangeError(
-      `option "${name}" must be from 0 to 0o7777, not ${value}`,
-    );
+    throw new RangeError(`option "${name}" must be from 0 to 0o7777, not ${value}`);
   }
 }
 
 export function abortSignal(name: string, value: unknown): void {
   if (!(value instanceof AbortSignal)) {
-    throw new TypeError(
-      `option "${name}" must be an AbortSignal, not ${shown(value)}`,
-    );
+    throw new TypeError(`option "${name}" must be an AbortSignal, not ${shown(value)}`);
   }
 }
 
 export function callback(name: string, value: unknown): void {
   if (typeof value !== "function") {
-    throw new TypeError(
-      `option "${name}" must be a function, not ${shown(value)}`,
-    );
+    throw new TypeError(`option "${name}" must be a function, not ${shown(value)}`);
   }
 }
 
@@ -120,9 +104,7 @@ export function milliseconds(name: string, value: unknown): void {
 }
 
 export function indentation(name: string, value: unknown): void {
-  if (
-    typeof value === "string" ? /^[ \t]{0,10}$/.test(value) : isCount(value, 10)
-  ) return;
+  if (typeof value === "string" ? /^[ \t]{0,10}$/.test(value) : isCount(value, 10)) return;
   throw new RangeError(
     `option "${name}" must be from 0 to 10, or up to 10 spaces and tabs, not ${shown(value)}`,
   );
@@ -140,9 +122,7 @@ function quoted(words: string[]): string {
 /** A value in an error's words: short, and never failing itself. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
-  if (
-    value === null || typeof value !== "object" && typeof value !== "function"
-  ) {
+  if (value === null || typeof value !== "object" && typeof value !== "function") {
     return String(value);
   }
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;

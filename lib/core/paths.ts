@@ -15,20 +15,14 @@ export function toPath(path: string | URL): string {
     path = process.getBuiltinModule("node:url").fileURLToPath(path);
   }
   if (typeof path !== "string") {
-    throw new TypeError(
-      `the path must be a string or a URL, not ${typeof path}`,
-    );
+    throw new TypeError(`the path must be a string or a URL, not ${typeof path}`);
   }
   if (path === "") throw new TypeError("the path must not be empty");
   if (path.includes("\0")) {
-    throw new TypeError(
-      `the path ${JSON.stringify(path)} contains a NUL character`,
-    );
+    throw new TypeError(`the path ${JSON.stringify(path)} contains a NUL character`);
   }
   if (!path.isWellFormed()) {
-    throw new TypeError(
-      `the path ${JSON.stringify(path)} contains a lone surrogate`,
-    );
+    throw new TypeError(`the path ${JSON.stringify(path)} contains a lone surrogate`);
   }
   return path;
 }

@@ -143,12 +143,18 @@ export function begin(steps: Steps<void>): Promise<void> | undefined {
   return ended ?? undefined;
 }
 
+/** Limit of {@link parallel}: enough for a disk to sync files together, too few to run out of descriptors. */
+const AT_ONCE = 16;
+
 /**
  * Runs independent steps, up to `limit` of them at a time where their calls answer later, one after
  * the other where they answer at once. `next` supplies them until it returns nothing. After a failure
  * no more are started, those under way are run to their end, and the first error is thrown.
  */
-export function* parallel(next: () => Steps<Steps<void> | undefined>, limit: number): Steps<void> {
+export function* parallel(
+  next: () => Steps<Steps<void> | undefined>,
+  limit: number = AT_ONCE,
+): Steps<void> {
   const errors: unknown[] = [];
   const settled: Settled[] = [];
   let [waiting, supplied] = [0, false];

@@ -7,11 +7,12 @@
  * After the swap, {@link drain} brings what appeared or changed in the previous version meanwhile.
  */
 
-import { copyAttributes, refuseNonUtf8 } from "../fs/copy_tree.ts";
+import { refuseNonUtf8 } from "../fs/copy_tree.ts";
 import type { DirSettings } from "./dir_options.ts";
 import { trySync } from "../fs/sync.ts";
 import { OsError, Refusal } from "../core/errors.ts";
 import { applyMetadata, ENTRY_RULES, type MetadataRules } from "../fs/metadata.ts";
+import { copyFile } from "../fs/new_file.ts";
 import type { Entry, Os, Stat } from "../os/port.ts";
 import { inside, parentsOf } from "../core/paths.ts";
 import { parallel, type Steps } from "../core/steps.ts";
@@ -149,10 +150,7 @@ export function* linkOrCopy(
     if (!copyable || !(error instanceof OsError && NO_LINK.includes(error.code))) throw error;
   }
   if (kind === "symlink") return yield* os.symlink(yield* os.readlink(from), to);
-  const stat = yield* os.lstat(from);
-  yield* os.copy(from, to);
-  yield* copyAttributes(os, stat, to);
-  carry.copied.set(relative, stat);
+  carry.copied.set(relative, yield* copyFile(os, from, to));
 }
 
 /** Refuses a file in the place of a directory, or the other way round, unless the present one may go. */

@@ -5,7 +5,7 @@
  */
 
 import { describeFailure } from "../fs/failure.ts";
-import { OsError, Refusal } from "../core/errors.ts";
+import { isNotOffered, OsError, Refusal } from "../core/errors.ts";
 import { fileSystemOf } from "../os/file_systems.ts";
 import { missingFlags, whyNoFfi, whyNoFsType, whyNoLocks } from "../os/permissions.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
@@ -15,6 +15,7 @@ import { isRemote as mayBeRemote } from "../fs/shared_fs.ts";
 import { settle, type Steps } from "../core/steps.ts";
 import { proveExchange } from "../fs/swap.ts";
 import { withScratch } from "../fs/claim.ts";
+import { readAll } from "../fs/io.ts";
 
 /** What can be had in a directory, see {@link capabilities}. */
 export interface Capabilities {
@@ -126,8 +127,7 @@ export function* withAnyScratch<T>(
   try {
     return yield* withScratch(os, dir, once);
   } catch (error) {
-    if (begun || !(error instanceof OsError && REFUSALS.includes(error.code))) throw error;
-    if (error.call !== "tryLock") throw error;
+    if (begun || !isRefused(error) || error.call !== "tryLock") throw error;
     return yield* withScratch({ ...os, canLock: () => settle(false) }, dir, use);
   }
 }
@@ -182,13 +182,12 @@ function* tryAll(os: Os, path: string, scratch: string): Steps<Capabilities> {
 const CONTENT: Uint8Array = new Uint8Array(4096).fill(0x75);
 
 /**
- * By which a system, a file server or a sandbox says that it does not do something: EBADF is what
- * one said to the sync of a directory, ENOTTY what a file system without such an ioctl may.
+ * Whether a system, a file server or a sandbox says that it does not do something: EBADF is what one
+ * said to the sync of a directory, ENOTTY what a file system without such an ioctl may.
  */
-const REFUSALS = [
-  ...["EPERM", "EACCES", "EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"],
-  ...["EBADF", "ENOTTY", "ENOLCK", "EMLINK", "EXDEV"],
-];
+function isRefused(error: unknown): error is OsError {
+  return isNotOffered(error, "EACCES", "EBADF", "ENOTTY", "ENOLCK", "EMLINK", "EXDEV");
+}
 
 function* unlessRefused(trial: Steps<Found>): Steps<Found> {
   try {
@@ -197,7 +196,7 @@ function* unlessRefused(trial: Steps<Found>): Steps<Found> {
     if (!(error instanceof OsError)) throw error;
     // Node's permission model has no sync (fsync) whatever is allowed.
     if (error.code === "ERR_PERMISSION") return no("the runtime does not permit it");
-    if (!REFUSALS.includes(error.code)) throw error;
+    if (!isRefused(error)) throw error;
     return no(`the system refuses it (${error.code})`);
   }
 }
@@ -220,15 +219,9 @@ function* tryClone(os: Os, scratch: string): Steps<Found> {
   const cloned = yield* os.clone(inside(scratch, "file"), copy);
   if (cloned === undefined) return { has: undefined, reason: whyNoFfi() };
   if (!cloned) return no("the file system refuses it");
-  const file = yield* os.open(copy);
-  try {
-    const bytes = new Uint8Array(CONTENT.length + 1);
-    const count = yield* os.read(file, bytes);
-    if (count === CONTENT.length && bytes.indexOf(0) === count) return YES;
-    return no("the copy has another content");
-  } finally {
-    yield* os.close(file);
-  }
+  const bytes = yield* readAll(os, copy);
+  const isSame = bytes.length === CONTENT.length && bytes.every((byte) => byte === CONTENT[0]);
+  return isSame ? YES : no("the copy has another content");
 }
 
 function* tryDirectorySync(os: Os, scratch: string): Steps<Found> {

@@ -9,6 +9,7 @@ import type { Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { persist } from "../dir/persist_dir.ts";
 import type { Steps } from "../core/steps.ts";
+import { readAll } from "../fs/io.ts";
 import { look } from "../fs/target.ts";
 
 /** Where a test runs, and on what. */
@@ -81,15 +82,5 @@ export function versionOf(text: string | undefined): Version {
 
 export function* read(os: Os, path: string): Steps<string | undefined> {
   if ((yield* look(os, path)) === undefined) return undefined;
-  const file = yield* os.open(path);
-  try {
-    const bytes = new Uint8Array(textOf("old").length + 1);
-    let count = 0;
-    for (let more = -1; more !== 0; count += more) {
-      more = yield* os.read(file, bytes.subarray(count));
-    }
-    return new TextDecoder().decode(bytes.subarray(0, count));
-  } finally {
-    yield* os.close(file);
-  }
+  return new TextDecoder().decode(yield* readAll(os, path));
 }

@@ -42,45 +42,12 @@ const ENDS: { [name in keyof Os]?: "close" | "closeFs" } = {
   openFs: "closeFs",
 };
 
-/** Which calls may change what a kill leaves; it frees locks, and loses nothing that was not synced. */
-const CHANGES: Record<keyof Os, boolean> = {
-  lstat: false,
-  fstat: false,
-  readlink: false,
-  realpath: false,
-  readdir: false,
-  create: true,
-  createWhole: true,
-  open: false,
-  openDir: false,
-  read: false,
-  write: true,
-  chmod: true,
-  chown: true,
-  utime: true,
-  fsync: false,
-  needsSync: false,
-  close: false,
-  rename: true,
-  link: true,
-  unlink: true,
-  symlink: true,
-  copy: true,
-  clone: true,
-  fsType: false,
-  mkdir: true,
-  rmdir: true,
-  removeTree: true,
-  openLock: true,
-  canLock: false,
-  tryLock: false,
-  canExchange: false,
-  exchange: true,
-  openFs: false,
-  syncFs: false,
-  closeFs: false,
-  sleep: false,
-};
+/** The calls that may change what a kill leaves; it frees locks, and loses nothing that was not synced. */
+const CHANGES: ReadonlySet<keyof Os> = new Set([
+  ...["create", "createWhole", "openLock", "write", "copy", "clone", "symlink", "mkdir"] as const,
+  ...["chmod", "chown", "utime", "rename", "link", "exchange"] as const,
+  ...["unlink", "rmdir", "removeTree"] as const,
+]);
 
 /**
  * Runs an operation until call k of those that change something has been made, and not a step further:
@@ -98,7 +65,7 @@ export async function killAfter(
     if (end !== undefined && answer !== undefined) open.set(answer, end);
   };
   const count = ({ name, args }: Call): void => {
-    if (CHANGES[name]) made++;
+    if (CHANGES.has(name)) made++;
     if (name === "close" || name === "closeFs") open.delete(args[0]);
   };
   const underWay = new Set<Promise<unknown>>();

@@ -7,7 +7,6 @@ import {
   asyncSource,
   cancel,
   type Content,
-  smallWhole,
   type Source,
   type SyncContent,
   syncSource,
@@ -88,9 +87,7 @@ export function atomicWriteSync(
 ): WriteResult {
   const target = toPath(path);
   const settings = fileSettings(options);
-  return runSync(
-    writeFile(systemCalls().sync, target, syncSource(content), settings),
-  );
+  return runSync(writeFile(systemCalls().sync, target, syncSource(content), settings));
 }
 
 /**
@@ -154,20 +151,20 @@ export function* writeFile(
 ): Steps<WriteResult> {
   const stage = new FileStage(os, path, rehearsal ? { ...settings, durability: "none" } : settings);
   try {
-    let isWritten = false;
     try {
       yield* stage.find(source.size);
-      if (settings.ifChanged && source.whole !== undefined && (yield* stage.holds(source.whole))) {
-        return yield* stage.keep();
+      if (
+        settings.ifChanged && source.whole !== undefined &&
+        (yield* stage.hasSameContent(source.whole))
+      ) {
+        return yield* stage.leaveUnchanged();
       }
-      const small = smallWhole(source);
-      isWritten = small !== undefined && (yield* stage.createWhole(small));
-      if (!isWritten) yield* stage.create();
+      yield* stage.create();
     } catch (error) {
       yield* cancel(source, settings.signal);
       throw error;
     }
-    if (!isWritten) yield* new BlockWriter(stage, settings, source.size).writeAll(source);
+    yield* new BlockWriter(stage, settings, source.size).writeAll(source);
     return rehearsal ? yield* stage.rehearse() : yield* stage.commit();
   } catch (error) {
     throw yield* stage.fail(error);

@@ -25,9 +25,7 @@ export class Comparison {
     for (let at = 0; at < bytes.length && this.#file !== undefined;) {
       signal?.throwIfAborted();
       const read = yield* this.#read(Math.min(BLOCK, bytes.length - at));
-      if (
-        read.length === 0 || !equal(read, bytes.subarray(at, at + read.length))
-      ) {
+      if (read.length === 0 || !equal(read, bytes.subarray(at, at + read.length))) {
         yield* this.close();
       }
       at += read.length;

@@ -85,14 +85,10 @@ export function fileSettings(options: FileOptions | undefined): FileSettings {
   const given = known(options, FILE_TABLE);
   const preserve = given.preserve ?? ["mode", "owner"];
   if (given.mode !== undefined && given.preserve?.includes("mode")) {
-    throw new TypeError(
-      `options "mode" and "preserve" contradict each other: drop one "mode"`,
-    );
+    throw new TypeError(`options "mode" and "preserve" contradict each other: drop one "mode"`);
   }
   if (given.ifChanged === true && given.overwrite === false) {
-    throw new TypeError(
-      `options "ifChanged" and "overwrite: false" contradict each other`,
-    );
+    throw new TypeError(`options "ifChanged" and "overwrite: false" contradict each other`);
   }
   return {
     durability: given.durability ?? "full",
@@ -142,14 +138,7 @@ export interface UpdateOptions
 }
 
 /** Options of `updateJson`. */
-export interface UpdateJsonOptions extends UpdateOptions {
-  /**
-   * What each level is indented by: spaces, 0 to 10 of them (0: all on one line), or up to ten spaces
-   * and tabs as a string.
-   * @default {2}
-   */
-  indent?: number | string;
-}
+export interface UpdateJsonOptions extends UpdateOptions, Pick<JsonOptions, "indent"> {}
 
 /** {@link UpdateOptions} with their defaults. */
 export interface UpdateSettings extends FileSettings {

@@ -67,10 +67,7 @@ export async function stageFile(
  * @throws {TypeError | RangeError} For a mistake in the call; nothing was touched.
  * @throws {UntornError} When it failed; nothing was changed.
  */
-export function stageFileSync(
-  path: string | URL,
-  options?: FileOptions,
-): StagedFileSync {
+export function stageFileSync(path: string | URL, options?: FileOptions): StagedFileSync {
   const staged = new Staged(
     systemCalls().sync,
     toPath(path),

@@ -4,14 +4,11 @@
  */
 
 import { Refusal } from "../core/errors.ts";
-import { applyMetadata, ENTRY_RULES } from "./metadata.ts";
-import type { Entry, Os, Stat } from "../os/port.ts";
+import { copyFile, finishCopy } from "./new_file.ts";
+import type { Entry, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { parallel, settle, type Steps } from "../core/steps.ts";
 import { look } from "./target.ts";
-
-/** So many files are copied at a time, where calls answer later. */
-const AT_ONCE = 16;
 
 /** Copies what is in a directory into another one that is there; `onFile` is told each file's size. */
 export function* copyTree(
@@ -27,7 +24,7 @@ export function* copyTree(
     signal?.throwIfAborted();
     const next = yield* settle(others.next());
     return next.done ? undefined : copyEntry(os, from, to, next.value, onFile);
-  }, AT_ONCE);
+  });
   for (const { name, kind } of entries) {
     if (kind !== "directory") continue;
     const path = inside(from, name);
@@ -37,13 +34,7 @@ export function* copyTree(
     yield* os.mkdir(copy, 0o700);
     yield* copyTree(os, path, copy, signal, onFile);
     const open = yield* os.openDir(copy);
-    if (open === undefined) continue;
-    try {
-      yield* applyMetadata(os, open, copy, ENTRY_RULES, stat);
-      yield* os.utime(open, stat.mtime);
-    } finally {
-      yield* os.close(open);
-    }
+    if (open !== undefined) yield* finishCopy(os, copy, open, stat);
   }
 }
 
@@ -62,21 +53,8 @@ function* copyEntry(
     const why = `${JSON.stringify(path)} is a device, pipe or socket, which can't be copied`;
     throw new Refusal("ERR_UNSUPPORTED", path, why);
   }
-  const stat = yield* os.lstat(path);
-  yield* os.copy(path, copy);
-  yield* copyAttributes(os, stat, copy);
-  onFile(stat.size);
-}
-
-/** Gives a copy the mode, the owner (where allowed) and the time of its original. */
-export function* copyAttributes(os: Os, original: Stat, path: string): Steps<void> {
-  const file = yield* os.open(path);
-  try {
-    yield* applyMetadata(os, file, path, ENTRY_RULES, original);
-    yield* os.utime(file, original.mtime);
-  } finally {
-    yield* os.close(file);
-  }
+  const { size } = yield* copyFile(os, path, copy);
+  onFile(size);
 }
 
 /** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */

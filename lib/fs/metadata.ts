@@ -3,7 +3,7 @@
  * not even while it is staged, open to anyone whom the old one kept out.
  */
 
-import { NOT_OFFERED, OsError } from "../core/errors.ts";
+import { caught, isNotOffered } from "../core/errors.ts";
 import type { Handle, Os, Stat } from "../os/port.ts";
 import type { Steps } from "../core/steps.ts";
 
@@ -20,10 +20,7 @@ export interface MetadataRules {
 export const ENTRY_RULES: MetadataRules = { mode: undefined, keepMode: true, keepOwner: true };
 
 /** The mode to create the temporary file with; the umask may take more away. */
-export function modeWhileStaged(
-  settings: MetadataRules,
-  old: Stat | undefined,
-): number {
+export function modeWhileStaged(settings: MetadataRules, old: Stat | undefined): number {
   const mode = wantedMode(settings, old);
   return mode === undefined ? 0o666 : narrow(mode);
 }
@@ -38,32 +35,16 @@ export function narrow(mode: number): number {
   return safe === mode ? safe : safe | 0o600;
 }
 
-/** Whether a file can be left with the mode that it is created with. */
-export function keepsStagedMode(settings: MetadataRules, old: Stat | undefined): boolean {
-  const mode = wantedMode(settings, old);
-  return mode === undefined || narrow(mode) === mode;
-}
-
-/** Whether a file has the owner and mode that {@link applyMetadata} would give it. */
-export function hasMetadata(settings: MetadataRules, now: Stat, old: Stat | undefined): boolean {
-  const owner = settings.keepOwner ? old : undefined;
-  if (owner !== undefined && !sameOwner(now, owner)) return false;
-  return modeFor(settings, now, old) === now.mode;
-}
-
-/**
- * Gives the written file its owner and mode. One look at it often shows that it has them; returns what was seen,
- * if it was looked at.
- */
+/** Gives the written file its owner and mode. One look at it often shows that it has them. */
 export function* applyMetadata(
   os: Os,
   file: Handle,
   path: string,
   settings: MetadataRules,
   old: Stat | undefined,
-): Steps<Stat | undefined> {
+): Steps<void> {
   const owner = settings.keepOwner ? old : undefined;
-  if (wantedMode(settings, old) === undefined && owner === undefined) return undefined;
+  if (wantedMode(settings, old) === undefined && owner === undefined) return;
   let now = yield* os.fstat(file);
   if (owner !== undefined && !sameOwner(now, owner)) {
     yield* giveTo(os, file, path, now, owner);
@@ -72,13 +53,9 @@ export function* applyMetadata(
   }
   const mode = modeFor(settings, now, old);
   if (mode !== now.mode) yield* os.chmod(file, path, mode);
-  return now;
 }
 
-function wantedMode(
-  settings: MetadataRules,
-  old: Stat | undefined,
-): number | undefined {
+function wantedMode(settings: MetadataRules, old: Stat | undefined): number | undefined {
   return settings.mode ?? (settings.keepMode ? old?.mode : undefined);
 }
 
@@ -87,39 +64,14 @@ function sameOwner(one: Stat, other: Stat): boolean {
 }
 
 /** Owner and group, or the group alone, or neither: as the system allows. */
-function* giveTo(
-  os: Os,
-  file: Handle,
-  path: string,
-  now: Stat,
-  owner: Stat,
-): Steps<void> {
-  if (yield* tryChown(os, file, path, owner.uid, owner.gid)) return;
-  if (now.gid !== owner.gid) {
-    yield* tryChown(os, file, path, now.uid, owner.gid);
+function* giveTo(os: Os, file: Handle, path: string, now: Stat, owner: Stat): Steps<void> {
+  for (const uid of now.gid === owner.gid ? [owner.uid] : [owner.uid, now.uid]) {
+    const error = yield* caught(os.chown(file, path, uid, owner.gid));
+    if (error === undefined) return;
+    // EACCES, EPERM: it is not the owner's to give. EINVAL: it is not mapped in this namespace.
+    if (!isNotOffered(error, "EACCES")) throw error;
   }
 }
-
-function* tryChown(
-  os: Os,
-  file: Handle,
-  path: string,
-  uid: number,
-  gid: number,
-): Steps<boolean> {
-  try {
-    yield* os.chown(file, path, uid, gid);
-    return true;
-  } catch (error) {
-    if (error instanceof OsError && NOT_ALLOWED.includes(error.code)) {
-      return false;
-    }
-    throw error;
-  }
-}
-
-/** Not the owner's or root's to do, not mapped in this namespace, or not known to the file system. */
-const NOT_ALLOWED = [...NOT_OFFERED, "EACCES"];
 
 /** The mode for a file that may have another owner or group than the old one; its own if none is wanted. */
 function modeFor(settings: MetadataRules, now: Stat, old: Stat | undefined): number {

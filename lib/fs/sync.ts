@@ -3,13 +3,10 @@
  * a directory that was not synced itself neither links nor empty directories.
  */
 
-import { OsError } from "../core/errors.ts";
+import { caught, isNotOffered } from "../core/errors.ts";
 import type { Handle, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { parallel, type Steps } from "../core/steps.ts";
-
-/** So many files are synced at a time, where calls answer later: the disk syncs them together. */
-const AT_ONCE = 16;
 
 /** What is in a staged directory. */
 export interface Contents {
@@ -49,8 +46,17 @@ export function* walkStage(
     while (toSync.length === 0 && unread.length > 0) yield* list();
     const path = toSync.pop();
     return path === undefined ? undefined : syncFile(os, path);
-  }, AT_ONCE);
+  });
   return contents;
+}
+
+/**
+ * Syncs a file that is still written, by a descriptor of its own: Deno's are busy for writers while they are synced,
+ * if they can't be copied (`with_inner_blocking_task`, ext/io/lib.rs). Does nothing where none can be opened.
+ */
+export function* syncIfReadable(os: Os, path: string): Steps<void> {
+  const error = yield* caught(syncFile(os, path));
+  if (error !== undefined && error.call !== "open") throw error;
 }
 
 function* syncFile(os: Os, path: string): Steps<void> {
@@ -89,19 +95,17 @@ export function* syncDir(os: Os, path: string): Steps<boolean> {
   }
 }
 
-/** Syncs what is open at a path; false where the system can't. Every other failure stays one. */
+/**
+ * Syncs what is open at a path; false where the system can't: EINVAL where a file system has no sync for it
+ * (fsync(2)), ENOSYS and ENOTSUP from file servers, EPERM from Windows for a handle that can only read
+ * (FlushFileBuffers). Every other failure stays one.
+ */
 export function* trySync(os: Os, open: Handle, path: string): Steps<boolean> {
   try {
     yield* os.fsync(open, path);
     return true;
   } catch (error) {
-    if (error instanceof OsError && NO_FSYNC.includes(error.code)) return false;
+    if (isNotOffered(error)) return false;
     throw error;
   }
 }
-
-/**
- * fsync(2): EINVAL where a file system has no sync for what is open; ENOSYS and ENOTSUP from servers
- * of network file systems; EPERM from Windows for a handle that can only read (FlushFileBuffers).
- */
-const NO_FSYNC = ["EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EPERM"];

@@ -7,8 +7,8 @@
 import { dirname, isAbsolute, sep } from "node:path";
 import { OsError } from "../core/errors.ts";
 import { listSync } from "./deno_read_dir.ts";
-import { INLINE_BYTES, isSmall, whileQuick } from "./inline_calls.ts";
-import { atOnceInMemory, needsSync } from "./in_memory.ts";
+import { isSmall, whileQuick } from "./inline_calls.ts";
+import { atOnceInMemory } from "./in_memory.ts";
 import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
@@ -49,8 +49,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     chown: (open, path, uid, gid) =>
       onDescriptor(file(open), path, (fs, fd) => fs.fchownSync(fd, uid, gid)),
     utime: (open, mtime) => file(open).utimeSync(new Date(), new Date(mtime)),
-    fsync: (open, _path, meanwhile) => meanwhile ? undefined : file(open).syncSync(),
-    needsSync: (dir, dev) => needsSync(sync, dir, dev),
+    fsync: (open) => file(open).syncSync(),
     close: (open) => file(open).close(),
     rename: (from, to) => Deno.renameSync(from, to),
     link: (from, to) => Deno.linkSync(from, to),
@@ -100,20 +99,8 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
-  const fsync = atOnceInMemory(sync, shared(sync, (open) => file(open).sync()));
-  /**
-   * By a descriptor of its own: a file whose descriptor can't be copied (`ulimit -n`) is busy for writers while it
-   * is synced (`with_inner_blocking_task`, ext/io/lib.rs). Where there is none to be had, it is synced at the end only.
-   */
-  const syncMeanwhile = async (path: string): Promise<void> => {
-    const own = await Deno.open(path).catch(() => undefined);
-    if (own === undefined) return;
-    try {
-      await fsync(handle(own), path);
-    } finally {
-      own.close();
-    }
-  };
+  const rename = whileQuick(Deno.renameSync, Deno.rename);
+  const unlink = whileQuick<[string], void>(Deno.removeSync, Deno.remove);
 
   const async: Calls = {
     ...sync,
@@ -128,19 +115,11 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     ),
     read: (open, into) => file(open).read(into).then((count) => count ?? 0),
     write: (open, bytes) =>
-      bytes.length <= INLINE_BYTES ? sync.write(open, bytes) : file(open).write(bytes),
-    fsync: (open, path, meanwhile) => meanwhile ? syncMeanwhile(path) : fsync(open, path),
-    rename: whileQuick<[string, string, number?], void>(
-      sync.rename,
-      (from, to) => Deno.rename(from, to),
-      (_from, _to, bytes) => isSmall(bytes),
-    ),
+      isSmall(bytes.length) ? sync.write(open, bytes) : file(open).write(bytes),
+    fsync: atOnceInMemory(sync, shared(sync, (open) => file(open).sync())),
+    rename: (from, to, bytes) => isSmall(bytes) ? rename(from, to) : Deno.rename(from, to),
     link: whileQuick(sync.link, (from, to) => Deno.link(from, to)),
-    unlink: whileQuick<[string, number?], void>(
-      sync.unlink,
-      (path) => Deno.remove(path),
-      (_path, bytes) => isSmall(bytes),
-    ),
+    unlink: (path, bytes) => isSmall(bytes) ? unlink(path) : Deno.remove(path),
     symlink: (text, path) => {
       refuseUnlessAnywhere();
       return Deno.symlink(text, path);

@@ -18,7 +18,7 @@ export function amended(name: string): OnError {
 }
 
 /** The error as an `OsError`; unchanged if it is none of the system's (a mistake in a program). */
-function osError(raw: unknown, call: string, args: readonly unknown[]): unknown {
+export function osError(raw: unknown, call: string, args: readonly unknown[]): unknown {
   if (raw instanceof OsError || !(raw instanceof Error)) return raw;
   const code = errnoName(raw as RuntimeError);
   const path = args.find((arg) => typeof arg === "string");

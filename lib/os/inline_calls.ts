@@ -1,77 +1,81 @@
-/** What the asynchronous bindings do at once rather than in the background. */
+/**
+ * Short calls, which the asynchronous bindings make at once: a hop to a thread and back takes longer. They hold the
+ * event loop for half a millisecond at most, then let it go round.
+ */
 
 import { isSyncing } from "./shared_syncs.ts";
-import { inLaterTurn, isInTurn, noteEnd, TURN } from "./event_loop.ts";
 
 /**
- * How much an asynchronous binding writes at once instead of in the background: copying this much
- * into the page cache takes tens of microseconds, about what a hop to a thread and back costs.
+ * How much an asynchronous binding writes at once: copying this much into the page cache takes tens of
+ * microseconds, about as long as a hop to a thread and back.
  */
-export const INLINE_BYTES: number = 64 * 1024;
+const INLINE_BYTES = 64 * 1024;
 
 /** Whether no more than that has to be written or freed, as far as is known. */
 export function isSmall(bytes: number = Infinity): boolean {
   return bytes <= INLINE_BYTES;
 }
 
-/** Up to so many bytes a new file is made by one call, which an asynchronous binding makes at once. */
-export const WHOLE_BYTES: number = 64 * 1024;
+/** How long short calls may hold the event loop, in ms. */
+const TURN = 0.5;
 
-/**
- * After a call that took longer than a turn, so many are made in the background, and after each such call twice
- * as many as after the one before. A quick one takes one off: a disk hesitates now and then, a server always.
- */
-const DISTRUSTED = 4;
+/** Number of calls that go to the background after a sync or a slow call: the next may have to wait as well. */
+const DISTRUSTED = 32;
 
-/** No more than these. From a sync of somebody else's on, it is these at once. */
-const MOST_DISTRUSTED = 64;
+/** Deno before 2.4 has it in `node:timers` only. */
+const afterTurn: (then: () => void) => unknown = globalThis.setImmediate ??
+  ((then: () => void) => setTimeout(then, 0));
 
+/** When this turn of the event loop began, and when its last short call ended. */
+let [turnBegan, lastEnded] = [0, 0];
+const waiting: (() => void)[] = [];
 let distrusted = 0;
-let afterNext = DISTRUSTED;
 
 /**
  * A short call that changes a directory: made at once, in turns, while nothing is synced and the file system
- * answers at once. Until a journal's commit is done, who changes a block that it writes has to wait (JBD2's
+ * answers at once. Until a journal's commit is done, a change of a block that it writes has to wait (JBD2's
  * shadow buffers, do_get_write_access in fs/jbd2/transaction.c); and a server may take its time.
  */
 export function whileQuick<Args extends unknown[], T>(
   now: (...args: Args) => T,
   later: (...args: Args) => Promise<T>,
-  isShort: (...args: Args) => boolean = () => true,
 ): (...args: Args) => T | Promise<T> {
-  const calls = { now, later, isShort } as unknown as ShortCalls<T>;
-  const timed = (start: number, a: unknown, b: unknown, c: unknown): T => {
+  const timed = (began: number, args: Args): T => {
     try {
-      return calls.now(a, b, c);
+      return now(...args);
     } finally {
-      note(noteEnd() - start);
+      lastEnded = performance.now();
+      if (lastEnded - began > TURN) distrusted = DISTRUSTED;
     }
   };
-  const call = (a?: unknown, b?: unknown, c?: unknown): T | Promise<T> => {
-    if (!calls.isShort(a, b, c)) return calls.later(a, b, c);
-    if (isSyncing()) distrusted = MOST_DISTRUSTED;
+  const inLaterTurn = async (args: Args): Promise<T> => {
+    for (;;) {
+      await new Promise<void>((resolve) => {
+        if (waiting.push(resolve) === 1) afterTurn(beginTurn);
+      });
+      const began = performance.now();
+      // Others that have waited as well may have used up this turn.
+      if (isInTurn(began)) return timed(began, args);
+    }
+  };
+  return (...args) => {
+    if (isSyncing()) distrusted = DISTRUSTED;
     if (distrusted > 0) {
       distrusted--;
-      return calls.later(a, b, c);
+      return later(...args);
     }
-    const start = performance.now();
-    if (isInTurn(start)) return timed(start, a, b, c);
-    return inLaterTurn(() => timed(performance.now(), a, b, c));
+    const began = performance.now();
+    return isInTurn(began) ? timed(began, args) : inLaterTurn(args);
   };
-  return call as unknown as (...args: Args) => T | Promise<T>;
 }
 
-/** With as many arguments as any short call takes: lists of them would be made for each. */
-interface ShortCalls<T> {
-  now(a: unknown, b: unknown, c: unknown): T;
-  later(a: unknown, b: unknown, c: unknown): Promise<T>;
-  isShort(a: unknown, b: unknown, c: unknown): boolean;
+/** Whether a call may be made at once now. After a while without one, the loop has gone round: another turn has begun. */
+function isInTurn(now: number): boolean {
+  if (now - lastEnded > TURN) turnBegan = now;
+  return now - turnBegan < TURN;
 }
 
-/** How long a call took that was made at once. */
-function note(ms: number): void {
-  if (ms > TURN) {
-    distrusted = afterNext;
-    afterNext = Math.min(2 * afterNext, MOST_DISTRUSTED);
-  } else if (afterNext > DISTRUSTED) afterNext--;
+function beginTurn(): void {
+  turnBegan = lastEnded = performance.now();
+  for (const resume of waiting.splice(0)) resume();
 }

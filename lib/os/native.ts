@@ -4,6 +4,8 @@
  * not permitted (which is looked up, never asked for), the functions are absent. Nothing is opened before the first use.
  */
 
+import { isNotOffered } from "../core/errors.ts";
+import { osError } from "./errno.ts";
 import { fileSystemOf } from "./file_systems.ts";
 import type { Calls, Handle, SyncCalls } from "./port.ts";
 import { isDeno } from "./runtime.ts";
@@ -74,10 +76,9 @@ export function growPipe(fd: number, bytes: number): void {
 export function startWriteback(fd: number): void {
   const errno = unwarned().startWriteback?.(fd) ?? 0;
   if (errno === 0) return;
-  const { EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESPIPE } =
-    process.getBuiltinModule("node:os").constants.errno;
-  if ([EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESPIPE].includes(errno)) return;
-  throw Object.assign(new Error("sync_file_range failed"), { errno: -errno });
+  const error = Object.assign(new Error("sync_file_range failed"), { errno: -errno });
+  // ESPIPE: a directory.
+  if (!isNotOffered(osError(error, "fsync", []), "ESPIPE")) throw error;
 }
 
 /** The port's calls that sync a whole file system, at once. */

@@ -4,12 +4,11 @@
  */
 
 import type * as Fs from "node:fs";
-import { INLINE_BYTES, isSmall, whileQuick } from "./inline_calls.ts";
-import { atOnceInMemory, needsSync } from "./in_memory.ts";
+import { isSmall, whileQuick } from "./inline_calls.ts";
+import { atOnceInMemory } from "./in_memory.ts";
 import { native, startWriteback, syncFileSystem } from "./native.ts";
 import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
-import { inTurns } from "./event_loop.ts";
 
 type Callback<T> = (error: Error | null, value?: T) => void;
 
@@ -50,8 +49,7 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     chmod: (file, _path, mode) => windows ? undefined : fs.fchmodSync(fd(file), mode),
     chown: (file, _path, uid, gid) => fs.fchownSync(fd(file), uid, gid),
     utime: (file, mtime) => fs.futimesSync(fd(file), Date.now() / 1000, mtime / 1000),
-    fsync: (file, _path, meanwhile) => meanwhile ? undefined : fs.fsyncSync(fd(file)),
-    needsSync: (dir, dev) => needsSync(sync, dir, dev),
+    fsync: (file) => fs.fsyncSync(fd(file)),
     close: (file) => fs.closeSync(fd(file)),
     rename: (from, to) => fs.renameSync(from, to),
     link: (from, to) => fs.linkSync(from, to),
@@ -78,6 +76,12 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
   const create = (path: string, mode: number): Promise<Handle> =>
     later<number>((done) => fs.open(path, O_WRONLY | O_CREAT | O_EXCL, mode, done)).then(handle);
 
+  const renameLater = (from: string, to: string): Promise<void> =>
+    later((done) => fs.rename(from, to, done));
+  const unlinkLater = (path: string): Promise<void> => later((done) => fs.unlink(path, done));
+  const rename = whileQuick(sync.rename, renameLater);
+  const unlink = whileQuick(sync.unlink, unlinkLater);
+
   const async: Calls = {
     ...sync,
     readdir: (path) =>
@@ -91,7 +95,7 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
     read: (file, into) =>
       later((done) => fs.read(fd(file), into, 0, into.length, null, done as Callback<number>)),
     write: (file, bytes) =>
-      bytes.length <= INLINE_BYTES
+      isSmall(bytes.length)
         ? sync.write(file, bytes)
         : later((done) => fs.write(fd(file), bytes, 0, bytes.length, null, done)),
     chmod: (file, path, mode) =>
@@ -102,20 +106,12 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
       shared(
         sync,
         (file) => later((done) => fs.fsync(fd(file), done)),
-        inTurns((file) => startWriteback(fd(file))),
+        (file) => startWriteback(fd(file)),
       ),
     ),
-    rename: whileQuick<[string, string, number?], void>(
-      sync.rename,
-      (from, to) => later((done) => fs.rename(from, to, done)),
-      (_from, _to, bytes) => isSmall(bytes),
-    ),
+    rename: (from, to, bytes) => isSmall(bytes) ? rename(from, to) : renameLater(from, to),
     link: whileQuick(sync.link, (from, to) => later((done) => fs.link(from, to, done))),
-    unlink: whileQuick<[string, number?], void>(
-      sync.unlink,
-      (path) => later((done) => fs.unlink(path, done)),
-      (_path, bytes) => isSmall(bytes),
-    ),
+    unlink: (path, bytes) => isSmall(bytes) ? unlink(path) : unlinkLater(path),
     symlink: (text, path) => later((done) => fs.symlink(text, path, done)),
     copy: (from, to) =>
       later((done) => fs.copyFile(from, to, COPYFILE_EXCL | COPYFILE_FICLONE, done)),

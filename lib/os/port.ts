@@ -77,16 +77,8 @@ export interface Calls {
   chown(file: Handle, path: string, uid: number, gid: number): Answer<void>;
   /** Sets the time of modification of what is open, in ms since 1970. */
   utime(file: Handle, mtime: number): Answer<void>;
-  /**
-   * Waits until data and metadata of a file or directory, opened at that path, are on the device. Does nothing
-   * if more is written `meanwhile`, where calls answer at once.
-   */
-  fsync(file: Handle, path: string, meanwhile?: boolean): Answer<void>;
-  /**
-   * Whether syncing what is in a directory does anything; true where that is not known. `dev`: which file system
-   * what is to be synced there has just been found on.
-   */
-  needsSync(dir: string, dev?: number): Answer<boolean>;
+  /** Waits until data and metadata of a file or directory, opened at that path, are on the device. */
+  fsync(file: Handle, path: string): Answer<void>;
   close(file: Handle): Answer<void>;
   /**
    * Gives a file or directory another name. `bytes`: how many may have to be written, or be freed of what
@@ -149,8 +141,6 @@ export type Os = {
 
 /** A binding's calls as the operations use them. */
 export function port(calls: Calls): Os {
-  const lifted = Object.entries(calls).map((
-    [name, call],
-  ) => [name, lift(call, amended(name))]);
+  const lifted = Object.entries(calls).map(([name, call]) => [name, lift(call, amended(name))]);
   return Object.fromEntries(lifted) as Os;
 }

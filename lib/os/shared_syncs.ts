@@ -1,29 +1,24 @@
 /**
- * Syncs of the asynchronous bindings. While something is being synced, those who come to sync the very
- * same wait, and then share one sync: sixteen writers in a directory sync it four times, not sixteen. What
- * comes to be synced beside others is begun to be written at once, before a thread is free for its sync: then
- * one commit of a journal has many files in it, and those who wait for the next find theirs done.
+ * Syncs of the asynchronous bindings. While something is being synced, further syncs of the very same wait,
+ * and then share one: sixteen writers in a directory sync it four times, not sixteen. A sync beside others
+ * first has the system begin to write, before a thread is free for it: then one commit of a journal has many
+ * files in it, and the syncs that wait for the next find theirs done.
  */
 
 import { type Handle, sameFile, type Stat, type SyncCalls } from "./port.ts";
-import { noteWait } from "./event_loop.ts";
 
 /** The syncs of what is at a path. */
 interface Syncs {
   open: Handle;
-  /** What it is, as soon as somebody else has asked. */
+  /** A look at it, as soon as a second sync has come. */
   stat: Stat | undefined;
   underWay: Promise<void>;
-  /** That of who came while it was under way. */
+  /** The one for all that came while it was under way. */
   next: Promise<void> | undefined;
 }
 
-/** So many syncs beside others go by before one is begun early, for which FFI is loaded: 2 ms. */
-const WORTH_LOADING = 8;
-
 const byPath = new Map<string, Syncs>();
 let underWay = 0;
-let besideOthers = 0;
 
 /** Whether something is being synced. */
 export function isSyncing(): boolean {
@@ -31,24 +26,21 @@ export function isSyncing(): boolean {
 }
 
 /**
- * A binding's sync in the background, shared; `now` are its calls that answer at once, `begin`, where
- * that can be had, has the system begin to write.
+ * A binding's sync in the background, shared; `now` are its calls that answer at once, `startWriteback`,
+ * where there is one, has the system begin to write.
  */
 export function shared(
   now: SyncCalls,
   sync: (open: Handle) => Promise<void>,
-  begin?: (open: Handle) => void | Promise<void>,
+  startWriteback?: (open: Handle) => void,
 ): (open: Handle, path: string) => Promise<void> {
   const run = async (open: Handle): Promise<void> => {
     underWay++;
-    const began = performance.now();
     try {
-      const begun = underWay > 1 && ++besideOthers > WORTH_LOADING ? begin?.(open) : undefined;
-      if (begun !== undefined) await begun;
+      if (underWay > 1) startWriteback?.(open);
       await sync(open);
     } finally {
       underWay--;
-      noteWait(began);
     }
   };
   const runAt = (open: Handle, path: string): Promise<void> => {

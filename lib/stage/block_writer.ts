@@ -18,11 +18,6 @@ export interface Watch {
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** Whether somebody wants to end a write early, or to be told how far it is. */
-export function isWatched(settings: Watch): boolean {
-  return settings.signal !== undefined || settings.onProgress !== undefined;
-}
-
 /** What takes the blocks. */
 export interface Sink {
   write(bytes: Uint8Array): Steps<void>;
@@ -33,19 +28,18 @@ export class BlockWriter {
   readonly #sink: Sink;
   readonly #settings: Watch;
   readonly #total: number | undefined;
+  /** Whether the write may have to be aborted, or reported on, before all is written. */
+  readonly #isWatched: boolean;
   #gathered: Uint8Array | undefined;
   #length = 0;
   #written = 0;
 
   /** `total` is the size of the content, where it is known. */
-  constructor(
-    sink: Sink,
-    settings: Watch,
-    total?: number,
-  ) {
+  constructor(sink: Sink, settings: Watch, total?: number) {
     this.#sink = sink;
     this.#settings = settings;
     this.#total = total;
+    this.#isWatched = settings.signal !== undefined || settings.onProgress !== undefined;
   }
 
   /** Takes a chunk; it may be changed once this is done. */
@@ -60,7 +54,7 @@ export class BlockWriter {
   /** Takes all of a source, and writes it; one that is not read to its end is cancelled. */
   writeAll(source: Source): Steps<void> {
     if (source.whole === undefined) return this.#addAll(source);
-    return isWatched(this.#settings) ? this.#write(source.whole) : this.#sink.write(source.whole);
+    return this.#isWatched ? this.#write(source.whole) : this.#sink.write(source.whole);
   }
 
   *#addAll(source: Source & { whole: undefined }): Steps<void> {
@@ -92,7 +86,7 @@ export class BlockWriter {
   }
 
   *#write(bytes: Uint8Array): Steps<void> {
-    const isWhole = bytes.length <= WATCHED || !isWatched(this.#settings);
+    const isWhole = bytes.length <= WATCHED || !this.#isWatched;
     const block = isWhole ? bytes.length : WATCHED;
     for (let at = 0; at < bytes.length; at += block) {
       this.#settings.signal?.throwIfAborted();

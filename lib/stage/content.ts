@@ -4,7 +4,7 @@
  */
 
 import { SourceError } from "../core/errors.ts";
-import { WHOLE_BYTES } from "../os/inline_calls.ts";
+import { isSmall } from "../os/inline_calls.ts";
 import { settle, type Steps } from "../core/steps.ts";
 
 /** A piece of content: text is written as UTF-8, a view with the bytes that it shows. */
@@ -49,7 +49,7 @@ export function syncSource(content: SyncContent): Source {
 
 /** Content that is in memory and small enough for a new file to be made with it by one call. */
 export function smallWhole({ whole }: Source): Uint8Array | undefined {
-  return whole !== undefined && whole.length <= WHOLE_BYTES ? whole : undefined;
+  return whole !== undefined && isSmall(whole.length) ? whole : undefined;
 }
 
 function iterated(content: Iterable<Chunk>, kinds: string): Source {
@@ -110,9 +110,7 @@ export class ChunkEncoder {
   /** The bytes of a chunk; a `TypeError` if it is none. */
   encode(chunk: unknown): Uint8Array {
     if (!isChunk(chunk)) {
-      throw new TypeError(
-        `a chunk must be a string or bytes, not ${nameOf(chunk)}`,
-      );
+      throw new TypeError(`a chunk must be a string or bytes, not ${nameOf(chunk)}`);
     }
     if (typeof chunk !== "string") {
       this.end();

@@ -22,9 +22,6 @@ export type Entries =
   | Iterable<readonly [string, Content]>
   | AsyncIterable<readonly [string, Content]>;
 
-/** So many entries are written at a time, where calls answer later. */
-const AT_ONCE = 16;
-
 type Pair = readonly [string, unknown];
 
 /** A stage that takes entries. */
@@ -52,7 +49,7 @@ export class EntrySource {
 
   /** Writes all entries; several whole ones at a time where calls answer later. */
   *writeTo(stage: EntryTarget): Steps<void> {
-    yield* parallel(() => this.#writeNext(stage), AT_ONCE);
+    yield* parallel(() => this.#writeNext(stage));
   }
 
   *#writeNext(stage: EntryTarget): Steps<Steps<void> | undefined> {

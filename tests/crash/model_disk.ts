@@ -287,7 +287,6 @@ export class ModelDisk {
         this.#change({ type: "attributes", ino: opened(file).ino, values: { uid, gid } }),
       utime: (file, mtime) =>
         this.#change({ type: "attributes", ino: opened(file).ino, values: { mtime } }),
-      needsSync: () => true,
       fsync: (file) => this.#journal.sync(opened(file).ino),
       close: (file) => void this.#locks.get(opened(file).ino)?.delete(opened(file)),
       rename: (from, to) => this.#rename(from, to),

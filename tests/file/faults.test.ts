@@ -21,7 +21,7 @@ import { syncSource } from "../../lib/stage/content.ts";
 import { OsError, UntornError } from "../../lib/core/errors.ts";
 import { type FileOptions, fileSettings } from "../../lib/file/file_options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { runSync, settle, type Steps } from "../../lib/core/steps.ts";
+import type { Steps } from "../../lib/core/steps.ts";
 import { assert, assertEquals, assertRejects } from "../helpers/assert.ts";
 import {
   type Call,
@@ -45,22 +45,12 @@ interface Scenario {
   before: string | undefined;
   options?: FileOptions;
   chunks?: string[];
-  /** Whether its directory is in memory, where nothing needs a sync. */
-  inMemory?: boolean;
   prepare?: (dir: string) => void;
 }
 
 const scenarios: Scenario[] = [
   { name: "replace, full", target: "file", before: OLD },
   { name: "replace, file", target: "file", before: OLD, options: { durability: "file" } },
-  { name: "replace, full, in memory", target: "file", before: OLD, inMemory: true },
-  {
-    name: "replace, file, in memory",
-    target: "file",
-    before: OLD,
-    options: { durability: "file" },
-    inMemory: true,
-  },
   { name: "replace, none", target: "file", before: OLD, options: { durability: "none" } },
   {
     name: "replace with a mode, none",
@@ -108,11 +98,6 @@ const scenarios: Scenario[] = [
     prepare: (dir) => symlinkSync("real/../real/file", join(dir, "link")),
   },
 ];
-
-/** The calls as they are where the scenario takes place, wherever the test does. */
-function placed(os: Os, { inMemory = false }: Scenario): Os {
-  return { ...os, needsSync: () => settle(!inMemory) };
-}
 
 function operation(dir: string, { target, path, options, chunks }: Scenario) {
   return (os: Os): Steps<unknown> =>
@@ -170,7 +155,7 @@ for (const scenario of scenarios) {
               if (name === "close") open--;
             };
             const watching = watched(
-              failing(placed(os(), scenario), code, k),
+              failing(os(), code, k),
               ({ name, number }) => {
                 made++;
                 // A close that fails has closed; made again, it would close another's handle.
@@ -188,8 +173,7 @@ for (const scenario of scenarios) {
             assertEquals(error.target, join(dir, scenario.path ?? scenario.target));
             expect(dir, error.outcome, where);
           }
-          const least = scenario.options?.durability === "none" ? 4 : 5;
-          assert(failures >= least, `only ${failures} calls failed`);
+          assert(failures >= 5, `only ${failures} calls failed`);
         }
       }),
     );
@@ -202,7 +186,7 @@ for (const scenario of scenarios) {
           for (let k = 1;; k++) {
             reset(dir, scenario);
             let made = 0;
-            const port = watched(failing(placed(os(), scenario), code, k, Infinity), () => made++);
+            const port = watched(failing(os(), code, k, Infinity), () => made++);
             const error = await run(operation(dir, scenario)(port)).catch((error) => error);
             if (made < k) break;
             assert(error instanceof UntornError, String(error));
@@ -225,7 +209,7 @@ for (const scenario of scenarios) {
         let kills = 0;
         for (let k = 1;; k++) {
           reset(dir, scenario);
-          const killed = await killAfter(k, placed(os(), scenario), operation(dir, scenario));
+          const killed = await killAfter(k, os(), operation(dir, scenario));
           assert([scenario.before, NEW].includes(content(dir, scenario)), `killed after call ${k}`);
           for (const path of leftovers(dir, scenario)) {
             assert(/(^|\/)\.file\.[0-9a-f]{12}\.tmp$/.test(path), path);
@@ -241,56 +225,15 @@ for (const scenario of scenarios) {
   }
 }
 
+const staged = ["lstat", "create", "write", "fstat"];
+const made = ["openDir", "rename", "fsync", "close"];
 const golden: [FileOptions, string[]][] = [
-  [{ durability: "none" }, ["lstat", "createWhole", "lstat", "rename"]],
-  [
-    { durability: "none", mode: 0o640 },
-    ["lstat", "create", "write", "fstat", "chmod", "close", "rename"],
-  ],
-  [
-    { durability: "file" },
-    ["lstat", "needsSync", "create", "write", "fstat", "fsync", "close", "rename"],
-  ],
-  [{}, [
-    "lstat",
-    "needsSync",
-    "create",
-    "write",
-    "fstat",
-    "fsync",
-    "close",
-    "openDir",
-    "rename",
-    "fsync",
-    "close",
-  ]],
-  [{ mode: 0o640 }, [
-    "lstat",
-    "create",
-    "write",
-    "fstat",
-    "chmod",
-    "needsSync",
-    "fsync",
-    "close",
-    "openDir",
-    "rename",
-    "fsync",
-    "close",
-  ]],
-  [{ ifChanged: true }, [
-    "lstat",
-    "needsSync",
-    "create",
-    "write",
-    "fstat",
-    "fsync",
-    "close",
-    "openDir",
-    "rename",
-    "fsync",
-    "close",
-  ]],
+  [{ durability: "none" }, [...staged, "close", "rename"]],
+  [{ durability: "none", mode: 0o640 }, [...staged, "chmod", "close", "rename"]],
+  [{ durability: "file" }, [...staged, "fsync", "close", "rename"]],
+  [{}, [...staged, "fsync", "close", ...made]],
+  [{ mode: 0o640 }, [...staged, "chmod", "fsync", "close", ...made]],
+  [{ ifChanged: true }, [...staged, "fsync", "close", ...made]],
 ];
 
 for (const [options, calls] of golden) {
@@ -303,62 +246,6 @@ for (const [options, calls] of golden) {
         trace((os) => writeFile(os, path, syncSource(NEW), fileSettings(options))),
         calls,
       );
-    }),
-  );
-}
-
-/** The calls of a write where each answer says whether the directory needs a sync, as one after the other would. */
-function tracePlaced(dir: string, durability: "full" | "file", answers: boolean[]): string[] {
-  const path = join(dir, "file");
-  writeFileSync(path, OLD, { mode: 0o644 });
-  const names: string[] = [];
-  const os: Os = { ...drivers[0]!.os(), needsSync: () => settle(answers.shift()!) };
-  const port = watched(os, ({ name }) => names.push(name));
-  runSync(writeFile(port, path, syncSource(NEW), fileSettings({ durability })));
-  assertEquals([readFileSync(path, "utf8"), readdirSync(dir)], [NEW, ["file"]]);
-  return names;
-}
-
-const wholes = ["lstat", "needsSync", "createWhole", "lstat", "needsSync"];
-const closed = ["close", "rename"];
-const synced = ["close", "openDir", "rename", "fsync", "close"];
-
-for (const [durability, end] of [["file", closed], ["full", synced]] as const) {
-  test(
-    `in memory, "${durability}" makes no sync; it does if a disk turns out to be there`,
-    inMemory((dir) => {
-      assertEquals(tracePlaced(dir, durability, [false, false]), [...wholes, "rename"]);
-      const anew = ["unlink", "create", "write", "fstat", "fsync", ...end];
-      assertEquals(tracePlaced(dir, durability, [false, true]), [...wholes, ...anew]);
-    }),
-  );
-}
-
-for (const [wrong, set] of [[{ uid: 4321 }, "chown"], [{ mode: 0o600 }, "chmod"]] as const) {
-  test(
-    `what was created with its content, but should get another ${set.slice(2)}, is staged anew`,
-    inMemory((dir) => {
-      const path = join(dir, "file");
-      writeFileSync(path, OLD, { mode: 0o644 });
-      const calls = trace((os) => {
-        const amiss: Os = {
-          ...os,
-          *lstat(found) {
-            const stat = yield* os.lstat(found);
-            return found === path ? stat : { ...stat, ...wrong };
-          },
-          *fstat(file) {
-            return { ...yield* os.fstat(file), ...wrong };
-          },
-        };
-        return writeFile(amiss, path, syncSource(NEW), fileSettings({ durability: "none" }));
-      });
-      assertEquals(calls.slice(0, 7), [
-        ...["lstat", "createWhole", "lstat", "unlink"],
-        ...["create", "write", "fstat"],
-      ]);
-      assert(calls.includes(set), `no ${set}: ${calls}`);
-      assertEquals([readFileSync(path, "utf8"), readdirSync(dir)], [NEW, ["file"]]);
     }),
   );
 }
@@ -376,7 +263,6 @@ test(
     });
     const end = log.map((call) => call.replace(/\.file\.\w+\.tmp/, "TEMP")).slice(1);
     assertEquals(end, [
-      "needsSync a/b",
       "create a/b/TEMP",
       "mkdir a/b",
       "mkdir a",
@@ -420,30 +306,6 @@ for (const { form, os, run } of drivers) {
     }),
   );
 
-  for (const removes of [true, false]) {
-    test(
-      `what could not be filled is removed, ${removes ? "" : "or else "}named (${form})`,
-      inTemp(async (dir) => {
-        writeFileSync(join(dir, "file"), OLD);
-        const port = watched(os(), ({ name, args }) => {
-          if (name === "unlink" && !removes) throw new OsError("EIO", name, args[0] as string);
-          if (name !== "createWhole") return;
-          writeFileSync(args[0] as string, NEW.slice(0, 5));
-          throw new OsError("ENOSPC", name, args[0] as string);
-        });
-        const error = await assertRejects(
-          () => call(dir, port, { durability: "none" }),
-          UntornError,
-        );
-        assertEquals([error.code, error.outcome], ["ENOSPC", "unchanged"]);
-        const left = readdirSync(dir).filter((name) => name !== "file");
-        assertEquals(left.length, removes ? 0 : 1);
-        for (const name of left) assert(error.message.includes(name), error.message);
-        assertEquals(readFileSync(join(dir, "file"), "utf8"), OLD);
-      }),
-    );
-  }
-
   test(
     `a refused look at what is staged names it, though it was made by what is open (${form})`,
     inTemp(async (dir) => {
@@ -462,35 +324,20 @@ for (const { form, os, run } of drivers) {
   );
 
   test(
-    `where no mode can be set, what is created with its content is staged anew (${form})`,
+    `a temporary name that is taken is another's: it stays (${form})`,
     inTemp(async (dir) => {
+      let planted = 0;
       const port = watched(os(), ({ name, args }) => {
-        if (name !== "createWhole") return;
-        writeFileSync(args[0] as string, "");
-        throw new OsError("EPERM", name, args[0] as string);
+        if (name !== "create" || planted === 3) return;
+        planted++;
+        symlinkSync("nowhere", args[0] as string);
       });
-      await call(dir, port, { durability: "none" });
-      assertEquals([readdirSync(dir), readFileSync(join(dir, "file"), "utf8")], [["file"], NEW]);
+      await call(dir, port);
+      const names = readdirSync(dir);
+      assertEquals([names.length, planted], [4, 3]);
+      assert(!existsSync(join(dir, "nowhere")), "written through a planted link");
     }),
   );
-
-  for (const durability of ["full", "none"] as const) {
-    test(
-      `a temporary name that is taken is another's: it stays (${form}, ${durability})`,
-      inTemp(async (dir) => {
-        let planted = 0;
-        const port = watched(os(), ({ name, args }) => {
-          if (!name.startsWith("create") || planted === 3) return;
-          planted++;
-          symlinkSync("nowhere", args[0] as string);
-        });
-        await call(dir, port, { durability });
-        const names = readdirSync(dir);
-        assertEquals([names.length, planted], [4, 3]);
-        assert(!existsSync(join(dir, "nowhere")), "written through a planted link");
-      }),
-    );
-  }
 
   test(
     `directories that another removes meanwhile are made again (${form})`,

@@ -1,109 +1,64 @@
-/** Which syncs a write makes: none in memory, early ones of a file that is still written; and what stands when they fail. */
+/** Early syncs of a file that is still written: when they are made, and what stands when they fail. */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { writeFile } from "../../lib/file/atomic_write.ts";
 import { asyncSource } from "../../lib/stage/content.ts";
-import { EarlySyncs } from "../../lib/file/early_syncs.ts";
 import { OsError, type UntornError } from "../../lib/core/errors.ts";
 import { type FileOptions, fileSettings } from "../../lib/file/file_options.ts";
-import type { Handle, Os } from "../../lib/os/port.ts";
-import { runAsync, settle } from "../../lib/core/steps.ts";
-import { assert, assertEquals, assertRejects } from "../helpers/assert.ts";
-import { asyncForm, drivers, watched } from "../helpers/ports.ts";
+import type { Os } from "../../lib/os/port.ts";
+import { settle } from "../../lib/core/steps.ts";
+import { assert, assertEquals } from "../helpers/assert.ts";
+import { asyncForm, drivers } from "../helpers/ports.ts";
 import { inTemp } from "../helpers/temp.ts";
 
 const MIB = 1024 * 1024;
-const FILE = 7 as unknown as Handle;
 
-/** Until whoever waits for a promise that is settled has gone on. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
-
-/** A file's early syncs, each of which ends when the test says so. */
-function controlled() {
-  const underWay: PromiseWithResolvers<void>[] = [];
-  const fsync: Os["fsync"] = (_file, _path, meanwhile) => {
-    assert(meanwhile);
-    const sync = Promise.withResolvers<void>();
-    underWay.push(sync);
-    return settle(sync.promise);
-  };
-  const early = new EarlySyncs({ fsync } as Os);
-  return {
-    underWay,
-    early,
-    comes: (mib: number) => runAsync(early.moreComes(FILE, "f", mib * MIB)),
-  };
-}
-
-test("a sync is begun for every 16 MiB, as soon as the one before has ended", async () => {
-  const { underWay, comes } = controlled();
-  await comes(15);
-  assertEquals(underWay.length, 0);
-  await comes(16);
-  assertEquals(underWay.length, 1);
-  await comes(100);
-  assertEquals(underWay.length, 1);
-  underWay[0]!.resolve();
-  await nextTurn();
-  await comes(101);
-  assertEquals(underWay.length, 2);
-});
-
-test("no more than 128 MiB come beside a sync", async () => {
-  const { underWay, comes } = controlled();
-  await comes(16);
-  let isHeldUp = true;
-  const held = comes(16 + 128).then(() => isHeldUp = false);
-  await nextTurn();
-  assertEquals([isHeldUp, underWay.length], [true, 1]);
-  underWay[0]!.resolve();
-  await held;
-  assertEquals(underWay.length, 2);
-});
-
-test("what an early sync failed with is thrown to who goes on or ends, and to nobody who gives up", async () => {
-  const { underWay, early, comes } = controlled();
-  await comes(16);
-  const failure = new OsError("EIO", "fsync", "f");
-  underWay[0]!.reject(failure);
-  await nextTurn();
-  for (const goOn of [() => comes(32), () => runAsync(early.end())]) {
-    assertEquals(await assertRejects(goOn, OsError), failure);
+/** 134 MiB: early syncs are due when 64 and 128 of them have come. */
+function* pieces(note: (mib: number) => void = () => {}): Generator<Uint8Array> {
+  const piece = new Uint8Array(MIB);
+  for (let i = 1; i <= 134; i++) {
+    yield piece;
+    note(i);
   }
-  await runAsync(early.abandon());
-});
-
-/** 20 MiB. */
-function* pieces(): Generator<Uint8Array> {
-  for (let i = 0; i < 20; i++) yield* [new Uint8Array(MIB)];
 }
 
-/** Writes them, with this instead of early syncs; returns which files were synced when. */
+/**
+ * Writes them, with `early` in the place of syncs by descriptors that are open for reading. Returns the syncs and
+ * closes of both kinds in order, and how it ended.
+ */
 async function write(
   path: string,
   driver: (typeof drivers)[number],
-  meanwhile: (path: string) => Promise<void>,
-  options: FileOptions = {},
+  early: () => Promise<void> | undefined,
+  { options, content = pieces() }: { options?: FileOptions; content?: Iterable<Uint8Array> } = {},
 ): Promise<string[]> {
   const real = driver.os();
-  const calls: string[] = [];
+  const [calls, own] = [[] as string[], new Set<unknown>()];
   const os: Os = {
     ...real,
-    *fsync(file, path, isMeanwhile) {
-      calls.push(isMeanwhile ? "early" : "fsync");
-      if (isMeanwhile && driver.form === "async") yield* settle(meanwhile(path));
-      else yield* real.fsync(file, path, isMeanwhile);
+    // The content does not matter.
+    write: (_file, bytes) => settle(bytes.length),
+    *open(path) {
+      const file = yield* real.open(path);
+      own.add(file);
+      return file;
+    },
+    *fsync(file, path) {
+      calls.push(own.has(file) ? "early" : "fsync");
+      const sync = own.has(file) ? early() : undefined;
+      if (sync !== undefined) yield* settle(sync);
+      else yield* real.fsync(file, path);
     },
     *close(file) {
-      calls.push("close");
+      calls.push(own.delete(file) ? "end" : "close");
       yield* real.close(file);
     },
   };
   const settings = fileSettings({ durability: "file", ...options });
   try {
-    await driver.run(writeFile(os, path, asyncSource(pieces()), settings));
+    await driver.run(writeFile(os, path, asyncSource(content), settings));
   } catch (error) {
     calls.push((error as UntornError).code, (error as UntornError).outcome);
   }
@@ -112,78 +67,83 @@ async function write(
 
 for (const driver of drivers) {
   test(
-    `a file that comes in pieces is synced meanwhile and at the end, then closed (${driver.form})`,
+    `a file that comes in pieces is synced for each 64 MiB, and at the end (${driver.form})`,
     inTemp(async (dir) => {
       const path = join(dir, "file");
-      const calls = await write(path, driver, async () => {});
-      assertEquals(calls, ["early", "fsync", "close"]);
-      assertEquals(readFileSync(path).length, 20 * MIB);
-      assertEquals(await write(path, driver, async () => {}, { durability: "none" }), ["close"]);
+      const [early, last] = [["early", "end"], ["fsync", "close"]];
+      assertEquals(await write(path, driver, () => undefined), [...early, ...early, ...last]);
+      const none = { options: { durability: "none" } as const };
+      assertEquals(await write(path, driver, () => undefined, none), ["close"]);
+      writeFileSync(path, new Uint8Array(134 * MIB));
+      const same = { options: { ifChanged: true } };
+      // The target itself, once it has proved to be the same.
+      assertEquals(await write(path, driver, () => undefined, same), ["close", "early", "end"]);
     }),
   );
 }
+
+test(
+  "an early sync goes on while more comes, 64 MiB at most",
+  inTemp(async (dir) => {
+    let come = 0;
+    const underWay: PromiseWithResolvers<void>[] = [];
+    const early = (): Promise<void> => {
+      underWay.push(Promise.withResolvers());
+      return underWay.at(-1)!.promise;
+    };
+    const content = pieces((mib) => void (come = mib));
+    const writing = write(join(dir, "file"), asyncForm, early, { content });
+    for (const mib of [127, 133]) {
+      while (come < mib) await new Promise((resolve) => void setTimeout(resolve, 1));
+      await new Promise((resolve) => void setTimeout(resolve, 10));
+      assert(come <= mib + 1, `${come} MiB have come`);
+      underWay.shift()!.resolve();
+    }
+    assertEquals(await writing, ["early", "end", "early", "end", "fsync", "close"]);
+  }),
+);
 
 test(
   "an early sync that fails leaves the target as it was, though the sync at the end would succeed",
   inTemp(async (dir) => {
     const path = join(dir, "file");
     writeFileSync(path, "old");
-    const calls = await write(path, asyncForm, async (temp) => {
+    const calls = await write(path, asyncForm, async () => {
       await Promise.resolve();
-      throw new OsError("EIO", "fsync", temp);
+      throw new OsError("EIO", "fsync");
     });
-    assertEquals(calls, ["early", "close", "EIO", "unchanged"]);
+    assertEquals(calls, ["early", "end", "close", "EIO", "unchanged"]);
     assertEquals([readdirSync(dir), readFileSync(path, "utf8")], [["file"], "old"]);
   }),
 );
 
 test(
-  "a file that is given up is closed when its early sync has ended",
+  "a file that is given up waits for no early sync, whose error reaches nobody",
   inTemp(async (dir) => {
-    const order: string[] = [];
-    const real = asyncForm.os();
-    const os: Os = {
-      ...real,
-      fsync: () =>
-        settle(
-          new Promise<void>((resolve) => setTimeout(resolve, 20)).then(() =>
-            void order.push("synced")
-          ),
-        ),
-      *close(file) {
-        order.push("closed");
-        yield* real.close(file);
-      },
-    };
-    const broken = function* (): Generator<Uint8Array> {
-      yield* pieces();
-      throw new Error("no more");
-    };
-    const source = asyncSource(broken());
-    await assertRejects(() =>
-      runAsync(writeFile(os, join(dir, "file"), source, fileSettings(undefined)))
-    );
-    assertEquals([order, readdirSync(dir)], [["synced", "closed"], []]);
+    const sync = Promise.withResolvers<void>();
+    const broken = pieces((mib) => {
+      if (mib === 80) throw new Error("no more");
+    });
+    const early = (): Promise<void> => sync.promise;
+    const calls = await write(join(dir, "file"), asyncForm, early, { content: broken });
+    assertEquals([calls, readdirSync(dir)], [["early", "close", "ERR_SOURCE", "unchanged"], []]);
+    sync.reject(new OsError("EIO", "fsync"));
+    await new Promise<void>((resolve) => void setImmediate(resolve));
   }),
 );
 
 test(
-  "a durable write in memory syncs nothing, and says what was asked for",
+  "where the staged file can't be opened again, it is synced at the end only",
   inTemp(async (dir) => {
-    for (const { form, os, run } of drivers) {
-      for (const isInMemory of [false, true]) {
-        const names: string[] = [];
-        const port = {
-          ...watched(os(), ({ name }) => names.push(name)),
-          needsSync: () => settle(!isInMemory),
-        };
-        const path = join(dir, `${form}${isInMemory}`);
-        const source = asyncSource("new");
-        const { durability } = await run(writeFile(port, path, source, fileSettings(undefined)));
-        const syncs = names.filter((name) => name === "fsync" || name === "openDir");
-        const expected = isInMemory ? [] : ["fsync", "openDir", "fsync"];
-        assertEquals([form, durability, syncs], [form, "full", expected]);
-      }
-    }
+    const os: Os = {
+      ...asyncForm.os(),
+      write: (_file, bytes) => settle(bytes.length),
+      open: () => {
+        throw new OsError("EMFILE", "open");
+      },
+    };
+    const source = asyncSource(pieces());
+    await asyncForm.run(writeFile(os, join(dir, "file"), source, fileSettings({})));
+    assertEquals(readdirSync(dir), ["file"]);
   }),
 );

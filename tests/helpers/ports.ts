@@ -4,7 +4,7 @@ import { watched } from "../../lib/doctor/instrument.ts";
 import { OsError } from "../../lib/core/errors.ts";
 import { systemCalls } from "../../lib/os/system.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { runAsync, runSync, settle, type Steps } from "../../lib/core/steps.ts";
+import { runAsync, runSync, type Steps } from "../../lib/core/steps.ts";
 
 export { type Call, killAfter, watched } from "../../lib/doctor/instrument.ts";
 
@@ -25,11 +25,10 @@ export function shortWrites(os: Os, most: number): Os {
   return { ...os, write: (file, bytes) => os.write(file, bytes.subarray(0, most)) };
 }
 
-/** The names of the calls that an operation makes, in order, as on a disk. */
+/** The names of the calls that an operation makes, in order. */
 export function trace(operation: (os: Os) => Steps<unknown>): string[] {
   const names: string[] = [];
-  const disk: Os = { ...systemCalls().sync, needsSync: () => settle(true) };
-  const os = watched(disk, ({ name }) => names.push(name));
+  const os = watched(systemCalls().sync, ({ name }) => names.push(name));
   runSync(operation(os));
   return names;
 }

@@ -1,15 +1,14 @@
-/** Syncs that are shared, what is made at once in the asynchronous form, and what is not. */
+/** Syncs that are shared, and what the asynchronous form makes at once. */
 
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { OsError } from "../../lib/core/errors.ts";
 import { whileQuick } from "../../lib/os/inline_calls.ts";
-import { atOnceInMemory, needsSync } from "../../lib/os/in_memory.ts";
+import { atOnceInMemory } from "../../lib/os/in_memory.ts";
 import { systemCalls } from "../../lib/os/system.ts";
 import type { Handle, Stat, SyncCalls } from "../../lib/os/port.ts";
 import { shared } from "../../lib/os/shared_syncs.ts";
-import { inTurns } from "../../lib/os/event_loop.ts";
 import { start } from "../../lib/core/steps.ts";
 import { assert, assertEquals, assertRejects } from "../helpers/assert.ts";
 import { inTemp } from "../helpers/temp.ts";
@@ -105,39 +104,32 @@ test("syncs of different files do not wait for each other", async () => {
   await Promise.all(all);
 });
 
-test("what comes to be synced beside others is begun at once, from the eighth on", async () => {
+test("what is synced beside others is begun to be written first; alone, it is only synced", async () => {
   const { sync, begun: synced, end } = controlled();
-  const early: number[] = [];
-  const fsync = shared(calls(EXT4), sync, (open) => void early.push(open as unknown as number));
-  const some = (first: number, count: number): Promise<void>[] =>
-    Array.from({ length: count }, (_, i) => fsync(handle(first + i), `file${first + i}`));
-  const all = some(0, 20);
-  await Promise.resolve();
-  assertEquals(synced.length, 20);
-  assert(early.length >= 11 && early.length < 20, `${early}`);
-  assertEquals(early, early.toSorted((a, b) => a - b));
+  const order: string[] = [];
+  const begin = (open: Handle): void => void order.push(`${open} before ${synced.length}`);
+  const fsync = shared(calls(EXT4), sync, begin);
+  const all = [1, 2, 3].map((ino) => fsync(handle(ino), `many/${ino}`));
+  assertEquals([order, synced], [["2 before 1", "3 before 2"], [1, 2, 3]]);
   await end();
   await Promise.all(all);
-  // Alone again.
-  const alone = some(20, 1);
+  const alone = fsync(handle(4), "many/4");
   await end();
-  await Promise.all(alone);
-  assert(!early.includes(20));
+  await alone;
+  assertEquals([order.length, synced], [2, [1, 2, 3, 4]]);
 });
 
 test("what can't be begun to be written is not synced, and its sync fails", async () => {
   const { sync, begun: synced, end } = controlled();
   const gone = new Error("EIO");
-  const fsync = shared(calls(EXT4), sync, (open) => {
-    if (open as unknown as number === 31) throw gone;
+  const fsync = shared(calls(EXT4), sync, () => {
+    throw gone;
   });
-  const first = Array.from({ length: 31 }, (_, i) => fsync(handle(i), `file${i}`));
-  const failing = assertRejects(() => fsync(handle(31), "file31"));
-  await Promise.resolve();
+  const first = fsync(handle(1), "fails/1");
+  const error = await assertRejects(async () => await fsync(handle(2), "fails/2"));
+  assertEquals([error, synced], [gone, [1]]);
   await end();
-  await Promise.all(first);
-  assertEquals(await failing, gone);
-  assert(!synced.includes(31));
+  await first;
 });
 
 /** A clock that passes only as it is told: the machine may take its time. */
@@ -182,7 +174,7 @@ test("while something is synced, and a while after, what changes directories goe
     await syncing;
     let later = 1;
     while (await create() === "later") later++;
-    assertEquals(later, 64);
+    assertEquals(later, 32);
   }));
 
 test(
@@ -208,7 +200,7 @@ test(
   }),
 );
 
-test("where a call took long, the next ones go to the background: more of them, the oftener it did", () =>
+test("where a call took long, the next ones go to the background", () =>
   withClock(async ({ pass }) => {
     await untilQuick();
     let ms = 0;
@@ -223,11 +215,9 @@ test("where a call took long, the next ones go to the background: more of them, 
       while (await create() === "later") later++;
       return later;
     };
-    // Trust that was lost before, in this process, comes back.
-    for (let i = 0; i < 64; i++) await laterUntil(0);
     const later = [];
-    for (const ms of [3, 3, 3, 3, 3, 3, 0, 3, 0, 0, 0, 3, 0]) later.push(await laterUntil(ms));
-    assertEquals(later, [0, 4, 8, 16, 32, 64, 64, 0, 63, 0, 0, 0, 61]);
+    for (const ms of [0, 3, 3, 0, 0]) later.push(await laterUntil(ms));
+    assertEquals(later, [0, 0, 32, 32, 0]);
   }));
 
 test("what is in memory is synced at once, and nothing else", () =>
@@ -273,42 +263,14 @@ test("where a disk is mounted over memory, syncs go to the background again", ()
     assertEquals([atOnce, begun.length], [2, before + 1]);
   }));
 
-test("a directory needs no sync as long as it is known to be in memory", () => {
-  let type: number | undefined = TMPFS;
-  const now: SyncCalls = { ...calls(TMPFS), fsType: () => type };
-  const ask = (): boolean => needsSync(now, "d/memory");
-  const answers = Array.from({ length: 10 }, ask);
-  assertEquals([answers[0], answers.at(-1)], [true, false]);
-  // A disk is mounted there, or it may not be known any more.
-  for (type of [EXT4, undefined]) {
-    assertEquals(Array.from({ length: 10 }, ask), Array(10).fill(true));
-  }
-});
-
-test("whether a directory is in memory is asked once in half a millisecond for one file system", () =>
-  withClock(({ pass }) => {
-    let [asked, type] = [0, TMPFS];
-    const now: SyncCalls = { ...calls(TMPFS), fsType: () => (asked++, type) };
-    const ask = (dev: number): boolean => needsSync(now, "d/asked", dev);
-    while (ask(1)) assert(asked <= 1);
-    asked = 0;
-    pass(0.4);
-    assertEquals([ask(1), asked], [false, 0]);
-    pass(0.2);
-    assertEquals([ask(1), ask(1), asked], [false, false, 1]);
-    assertEquals([ask(2), ask(1), asked], [false, false, 3]);
-    // A disk is mounted there: at once for a file that is found on it, and soon for all.
-    type = EXT4;
-    assertEquals([ask(1), ask(2), ask(1)], [false, true, true]);
-  }));
-
 test("many short calls that are made at once let the event loop go round", () =>
   withClock(async ({ pass }) => {
+    await untilQuick();
     let [made, rounds] = [0, 0];
-    const call = inTurns(() => {
+    const call = whileQuick(() => {
       pass(0.25);
       made++;
-    });
+    }, () => Promise.reject(new Error("in the background")));
     const all = Promise.all(Array.from({ length: 40 }, () => call()));
     while (made < 40) {
       rounds++;
@@ -319,20 +281,17 @@ test("many short calls that are made at once let the event loop go round", () =>
     assert(rounds >= 19, `${rounds} rounds for 40 calls`);
   }));
 
-test("a call comes late when the turn is over, and at once when a sync was waited for meanwhile", () =>
+test("a call comes late when the turn is over, and at once after a while without one", () =>
   withClock(async ({ pass }) => {
-    const { sync, end } = controlled();
-    const fsync = shared(calls(EXT4), sync);
-    const call = inTurns(() => {
-      pass(0.6);
+    await untilQuick();
+    const call = whileQuick(() => {
+      pass(0.3);
       return "made";
-    });
-    assertEquals(call(), "made");
+    }, () => Promise.resolve("later"));
+    assertEquals([call(), call()], ["made", "made"]);
     const late = call();
     assert(late instanceof Promise);
     assertEquals(await late, "made");
-    const syncing = fsync(handle(1), "file");
-    await end();
-    await syncing;
+    pass(0.6);
     assertEquals(call(), "made");
   }));
