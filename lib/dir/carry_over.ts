@@ -10,7 +10,7 @@
 import { refuseNonUtf8 } from "../fs/copy_tree.ts";
 import type { DirSettings } from "./dir_options.ts";
 import { trySync } from "../fs/sync.ts";
-import { OsError, Refusal } from "../core/errors.ts";
+import { isNotOffered, OsError, Refusal } from "../core/errors.ts";
 import { applyMetadata, ENTRY_RULES, type MetadataRules } from "../fs/metadata.ts";
 import { copyFile } from "../fs/new_file.ts";
 import type { Entry, Os, Stat } from "../os/port.ts";
@@ -68,12 +68,6 @@ export function startCarrying(
   };
 }
 
-/** Links are made so many at a time. */
-export const AT_ONCE = 16;
-
-/** What link(2) answers where there are no links, or none for this file; then it is copied. */
-const NO_LINK = ["EPERM", "EACCES", "EMLINK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL"];
-
 /** Whether an entry is in the new version if it is in the live one, or may have such entries below. */
 export function isWanted({ wanted, always }: CarryOver, relative: string): boolean {
   return always.some((path) => path === relative || path.startsWith(relative + "/")) ||
@@ -105,7 +99,7 @@ export function* carryOver(os: Os, carry: CarryOver, below: string = ""): Steps<
       else carry.managed.add(relative);
     }
     return undefined;
-  }, AT_ONCE);
+  });
   for (const { name } of dirs) {
     yield* carryDir(os, carry, below + name, !staged.has(name));
   }
@@ -147,7 +141,8 @@ export function* linkOrCopy(
   } catch (error) {
     if (error instanceof OsError && error.code === "EXDEV") throw otherFileSystem(carry, relative);
     const copyable = kind === "file" || kind === "symlink";
-    if (!copyable || !(error instanceof OsError && NO_LINK.includes(error.code))) throw error;
+    // No links on this file system, or none to this file: link(2).
+    if (!copyable || !isNotOffered(error, "EACCES", "EMLINK")) throw error;
   }
   if (kind === "symlink") return yield* os.symlink(yield* os.readlink(from), to);
   carry.copied.set(relative, yield* copyFile(os, from, to));

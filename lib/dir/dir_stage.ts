@@ -13,7 +13,7 @@ import { relative } from "node:path";
 import { isMissing, OsError, Refusal } from "../core/errors.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
-import { narrow } from "../fs/metadata.ts";
+import { applyMetadata, ENTRY_RULES, groupFor, narrow } from "../fs/metadata.ts";
 import { type SwapPaths, swapPaths } from "../fs/swap.ts";
 import { syncDir, walkStage } from "../fs/sync.ts";
 import {
@@ -28,7 +28,7 @@ import {
 import { trash } from "../fs/trash.ts";
 import type { Part } from "../journal/record.ts";
 import { type HeldLock, releaseLock, releaseQuietly } from "../lock/lock_file.ts";
-import type { Os } from "../os/port.ts";
+import type { Os, Stat } from "../os/port.ts";
 import { lockAndRecover } from "../recovery/recover_dir.ts";
 import type { Source } from "../stage/content.ts";
 import { type CarryOver, carryOver, finishDirs, startCarrying } from "./carry_over.ts";
@@ -145,8 +145,22 @@ export class DirStage {
     const mode = this.settings.mode ?? stat?.mode;
     yield* this.#os.mkdir(paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
     this.#isMade = true;
+    if (groupFor(stat) !== undefined) yield* this.#inheritGroup(stat!);
     const present = stat === undefined ? undefined : paths.live;
     this.#entries = new EntryWriter(this.#os, this.settings, paths.staging, present);
+  }
+
+  /** Entries of a set-group-id directory get its group, so the staging directory has both from the start. */
+  *#inheritGroup(previous: Stat): Steps<void> {
+    const { staging } = this.#paths!;
+    const open = yield* this.#os.openDir(staging);
+    if (open === undefined) return;
+    try {
+      const rules = { ...ENTRY_RULES, mode: narrow(previous.mode) | 0o2700, group: previous.gid };
+      yield* applyMetadata(this.#os, open, staging, rules, undefined);
+    } finally {
+      yield* this.#os.close(open);
+    }
   }
 
   /** Writes one entry, unless its existing version stays. */

@@ -8,9 +8,9 @@ import { cancel, smallWhole, type Source } from "../stage/content.ts";
 import type { DirSettings } from "./dir_options.ts";
 import type { Contents } from "../fs/sync.ts";
 import { OsError, Refusal } from "../core/errors.ts";
-import { writeFully } from "../fs/io.ts";
-import { applyMetadata, ENTRY_RULES, modeWhileStaged } from "../fs/metadata.ts";
-import type { Handle, Os, Stat } from "../os/port.ts";
+import { ENTRY_RULES, modeWhileStaged } from "../fs/metadata.ts";
+import { createFile, type NewFile } from "../fs/new_file.ts";
+import type { Os, Stat } from "../os/port.ts";
 import { inside, parentsOf } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
 import { present } from "../fs/target.ts";
@@ -45,7 +45,7 @@ export class EntryWriter {
     const { signal, writeOnce, onProgress } = this.#settings;
     const path = inside(this.#staging, relative);
     let old: Stat | undefined;
-    let file: Handle | undefined;
+    let file: NewFile | undefined;
     try {
       signal?.throwIfAborted();
       if (this.#live !== undefined) old = yield* present(this.#os, inside(this.#live, relative));
@@ -53,10 +53,9 @@ export class EntryWriter {
       if (old?.kind !== "file") old = undefined;
       const parents = parentsOf(relative);
       if (parents.length > 0) yield* this.#makeDirs(parents);
-      const mode = modeWhileStaged(ENTRY_RULES, old);
       const small = old === undefined ? smallWhole(source) : undefined;
-      if (small !== undefined) yield* this.#os.createWhole(path, mode, small);
-      else file = yield* this.#os.create(path, mode);
+      if (small === undefined) file = yield* createFile(this.#os, path, ENTRY_RULES, old);
+      else yield* this.#os.createWhole(path, modeWhileStaged(ENTRY_RULES, old), small);
     } catch (error) {
       yield* cancel(source, signal);
       throw error instanceof OsError && error.code === "EEXIST" ? collision(path, relative) : error;
@@ -68,31 +67,27 @@ export class EntryWriter {
   }
 
   *#fill(
-    file: Handle,
+    file: NewFile,
     relative: string,
     source: Source,
     old: Stat | undefined,
   ): Steps<void> {
-    const os = this.#os;
-    const path = inside(this.#staging, relative);
     const progress = this.#progress;
     const sink = {
       *write(bytes: Uint8Array): Steps<void> {
-        yield* writeFully(os, file, bytes);
+        yield* file.write(bytes);
         progress.bytes += bytes.length;
       },
     };
     const { signal, durability } = this.#settings;
+    const isUnreadable = old !== undefined && (old.mode & 0o400) === 0;
+    const sync = durability !== "none" && isUnreadable;
     try {
-      const writer = new BlockWriter(sink, { signal, onProgress: undefined });
-      yield* writer.writeAll(source);
-      yield* applyMetadata(os, file, path, ENTRY_RULES, old);
-      if (durability !== "none" && old !== undefined && (old.mode & 0o400) === 0) {
-        yield* os.fsync(file, path);
-        this.synced.add(relative);
-      }
+      yield* new BlockWriter(sink, { signal, onProgress: undefined }).writeAll(source);
+      yield* file.finish(sync);
+      if (sync) this.synced.add(relative);
     } finally {
-      yield* os.close(file);
+      yield* file.close();
     }
   }
 

@@ -1,7 +1,7 @@
 /** The version before, once a new one is in its place: moved away, emptied, then removed or kept. */
 
 import { basename, dirname } from "node:path";
-import { AT_ONCE, type CarryOver, linkOrCopy } from "./carry_over.ts";
+import { type CarryOver, linkOrCopy } from "./carry_over.ts";
 import { type Claim, claim, unclaim } from "../fs/claim.ts";
 import { syncDir } from "../fs/sync.ts";
 import { caught } from "../core/errors.ts";
@@ -112,7 +112,7 @@ export function* drain(
     yield* parallel(function* () {
       const next = yield* settle(others.next());
       return next.done ? undefined : drainEntry(os, carry, rescued, below + next.value.name);
-    }, AT_ONCE);
+    });
     for (const { name, kind } of entries) {
       if (kind !== "directory") continue;
       const relative = below + name;

@@ -14,6 +14,13 @@ export interface MetadataRules {
   mode: number | undefined;
   keepMode: boolean;
   keepOwner: boolean;
+  /** The group of a file that replaces none; by default the system chooses. */
+  group?: number | undefined;
+}
+
+/** The group of a new entry of a directory: its own, if it has the set-group-id bit; inode(7). */
+export function groupFor(dir: Stat | undefined): number | undefined {
+  return dir !== undefined && (dir.mode & 0o2000) !== 0 ? dir.gid : undefined;
 }
 
 /** The rules for what is in a directory: mode and owner of the present version are kept. */
@@ -43,7 +50,7 @@ export function* applyMetadata(
   settings: MetadataRules,
   old: Stat | undefined,
 ): Steps<void> {
-  const owner = settings.keepOwner ? old : undefined;
+  const owner = ownerFor(settings, old);
   if (wantedMode(settings, old) === undefined && owner === undefined) return;
   let now = yield* os.fstat(file);
   if (owner !== undefined && !sameOwner(now, owner)) {
@@ -59,14 +66,28 @@ function wantedMode(settings: MetadataRules, old: Stat | undefined): number | un
   return settings.mode ?? (settings.keepMode ? old?.mode : undefined);
 }
 
-function sameOwner(one: Stat, other: Stat): boolean {
-  return one.uid === other.uid && one.gid === other.gid;
+/** An owner; without a user, only the group is given. */
+type Owner = { uid?: number; gid: number };
+
+function ownerFor({ keepOwner, group }: MetadataRules, old: Stat | undefined): Owner | undefined {
+  if (old !== undefined) return keepOwner ? old : undefined;
+  return group === undefined ? undefined : { gid: group };
+}
+
+function sameOwner(now: Stat, { uid = now.uid, gid }: Owner): boolean {
+  return now.uid === uid && now.gid === gid;
 }
 
 /** Owner and group, or the group alone, or neither: as the system allows. */
-function* giveTo(os: Os, file: Handle, path: string, now: Stat, owner: Stat): Steps<void> {
-  for (const uid of now.gid === owner.gid ? [owner.uid] : [owner.uid, now.uid]) {
-    const error = yield* caught(os.chown(file, path, uid, owner.gid));
+function* giveTo(
+  os: Os,
+  file: Handle,
+  path: string,
+  now: Stat,
+  { uid: wanted = now.uid, gid }: Owner,
+): Steps<void> {
+  for (const uid of now.gid === gid ? [wanted] : [wanted, now.uid]) {
+    const error = yield* caught(os.chown(file, path, uid, gid));
     if (error === undefined) return;
     // EACCES, EPERM: it is not the owner's to give. EINVAL: it is not mapped in this namespace.
     if (!isNotOffered(error, "EACCES")) throw error;

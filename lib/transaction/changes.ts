@@ -28,9 +28,9 @@ export type PlannedChange =
 export class Changes {
   readonly #os: Os;
   readonly #given: string;
-  /** The root without links, and its file system. */
+  /** The root without links, and its attributes. */
   readonly root: string;
-  readonly #dev: number;
+  readonly #stat: Stat;
   readonly list: PlannedChange[] = [];
   /** What is named, what that is in, and the directories that are to be made. */
   readonly #named = new Set<string>();
@@ -40,11 +40,11 @@ export class Changes {
   readonly #dirs = new Map<string, string>();
 
   /** `given` is the root, as the caller calls it. */
-  constructor(os: Os, given: string, root: string, dev: number) {
+  constructor(os: Os, given: string, root: string, stat: Stat) {
     this.#os = os;
     this.#given = given;
     this.root = root;
-    this.#dev = dev;
+    this.#stat = stat;
   }
 
   /** The name under which the next thing is staged. */
@@ -74,7 +74,7 @@ export class Changes {
       );
     }
     const { stat } = found;
-    if (stat !== undefined && stat.dev !== this.#dev) {
+    if (stat !== undefined && stat.dev !== this.#stat.dev) {
       throw new Refusal("EXDEV", found.path, "it is on another file system (EXDEV)");
     }
     return { path, stat };
@@ -85,7 +85,7 @@ export class Changes {
     const { dir, name } = split(path);
     const known = this.#dirs.get(dir);
     if (known !== undefined) return known + name;
-    const canonical = yield* canonicalPath(this.#os, this.root, this.#dev, path);
+    const canonical = yield* canonicalPath(this.#os, this.root, this.#stat.dev, path);
     this.#dirs.set(dir, canonical.slice(0, canonical.length - name.length));
     return canonical;
   }
@@ -99,12 +99,15 @@ export class Changes {
     this.list.push(change);
   }
 
-  /** Adds that the directory of a path is made, if it is missing. */
-  *makeAbove(path: string): Steps<void> {
+  /** Adds that the directory of a path is made, if it is missing; returns its attributes, if it is not. */
+  *makeAbove(path: string): Steps<Stat | undefined> {
     const above = dirname(path);
-    if (above === "." || this.#made.has(above)) return;
-    if ((yield* look(this.#os, this.at(above))) !== undefined) return;
+    if (above === ".") return this.#stat;
+    if (this.#made.has(above)) return undefined;
+    const stat = yield* look(this.#os, this.at(above));
+    if (stat !== undefined) return stat;
     this.#made.add(above);
     this.list.push({ do: "make", path: above });
+    return undefined;
   }
 }

@@ -27,8 +27,8 @@ import type { DirSettings } from "../dir/dir_options.ts";
 import { finish, type Swapped } from "../dir/publish.ts";
 import { type Claim, makeClaimed, unclaim } from "../fs/claim.ts";
 import { describeFailure } from "../fs/failure.ts";
-import { writeFully } from "../fs/io.ts";
-import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "../fs/metadata.ts";
+import { ENTRY_RULES, groupFor } from "../fs/metadata.ts";
+import { fillFile } from "../fs/new_file.ts";
 import { look } from "../fs/target.ts";
 import { refuseMounts, trashClaimed } from "../fs/trash.ts";
 import { previousPath } from "../journal/apply.ts";
@@ -74,9 +74,9 @@ export class TransactionStage implements Stage<TransactionResult> {
     const { lock, signal } = this.#settings;
     signal?.throwIfAborted();
     const root = yield* os.realpath(this.#given);
-    const { kind, dev } = yield* os.lstat(root);
-    if (kind !== "directory") throw new OsError("ENOTDIR", "lstat", root);
-    this.#changes = new Changes(os, this.#given, root, dev);
+    const stat = yield* os.lstat(root);
+    if (stat.kind !== "directory") throw new OsError("ENOTDIR", "lstat", root);
+    this.#changes = new Changes(os, this.#given, root, stat);
     const { dir, name } = split(root);
     if (lock && name === "") {
       const why = "it has no directory above it for its lock (lock: false)";
@@ -99,20 +99,16 @@ export class TransactionStage implements Stage<TransactionResult> {
         const what = stat.kind === "directory" ? "a directory" : "a device, pipe or socket";
         throw new Refusal("EISDIR", changes.at(path), `${JSON.stringify(path)} is ${what}`);
       }
-      yield* changes.makeAbove(path);
-      const rules: MetadataRules = { ...ENTRY_RULES, mode };
+      const group = groupFor(yield* changes.makeAbove(path));
       const staged = changes.next;
-      const name = inside(this.#dir!, staged);
-      const file = yield* os.create(name, modeWhileStaged(rules, stat));
-      try {
-        const sink = { write: (bytes: Uint8Array): Steps<void> => writeFully(os, file, bytes) };
-        const writer = new BlockWriter(sink, { signal, onProgress: undefined });
-        yield* writer.writeAll(source);
-        yield* applyMetadata(os, file, name, rules, stat);
-        if (durability !== "none") yield* this.#sync(file, name);
-      } finally {
-        yield* os.close(file);
-      }
+      const sync = durability !== "none" && !(yield* this.#isSyncedLater());
+      const file = { rules: { ...ENTRY_RULES, mode, group }, old: stat, sync };
+      yield* fillFile(
+        os,
+        inside(this.#dir!, staged),
+        file,
+        (file) => new BlockWriter(file, { signal, onProgress: undefined }).writeAll(source),
+      );
       changes.add({ do: "write", path, staged });
     } catch (error) {
       yield* cancel(source, signal);
@@ -121,9 +117,9 @@ export class TransactionStage implements Stage<TransactionResult> {
   }
 
   /** A few files are synced one by one; all others together, when they are committed. */
-  *#sync(file: Handle, path: string): Steps<void> {
+  *#isSyncedLater(): Steps<boolean> {
     if (this.#synced++ === SYNCED) this.#wholeFs = yield* this.#os.openFs(this.#dir!);
-    if (this.#wholeFs === undefined) yield* this.#os.fsync(file, path);
+    return this.#wholeFs !== undefined;
   }
 
   *#closeFs(): Steps<void> {
