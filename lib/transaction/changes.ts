@@ -28,9 +28,9 @@ export type PlannedChange =
 export class Changes {
   readonly #os: Os;
   readonly #given: string;
-  /** The root without links, and its attributes. */
+  /** The root without links, and its file system. */
   readonly root: string;
-  readonly #stat: Stat;
+  readonly #dev: number;
   readonly list: PlannedChange[] = [];
   /** What is named, what that is in, and the directories that are to be made. */
   readonly #named = new Set<string>();
@@ -40,11 +40,11 @@ export class Changes {
   readonly #dirs = new Map<string, string>();
 
   /** `given` is the root, as the caller calls it. */
-  constructor(os: Os, given: string, root: string, stat: Stat) {
+  constructor(os: Os, given: string, root: string, dev: number) {
     this.#os = os;
     this.#given = given;
     this.root = root;
-    this.#stat = stat;
+    this.#dev = dev;
   }
 
   /** The name under which the next thing is staged. */
@@ -74,7 +74,7 @@ export class Changes {
       );
     }
     const { stat } = found;
-    if (stat !== undefined && stat.dev !== this.#stat.dev) {
+    if (stat !== undefined && stat.dev !== this.#dev) {
       throw new Refusal("EXDEV", found.path, "it is on another file system (EXDEV)");
     }
     return { path, stat };
@@ -85,7 +85,7 @@ export class Changes {
     const { dir, name } = split(path);
     const known = this.#dirs.get(dir);
     if (known !== undefined) return known + name;
-    const canonical = yield* canonicalPath(this.#os, this.root, this.#stat.dev, path);
+    const canonical = yield* canonicalPath(this.#os, this.root, this.#dev, path);
     this.#dirs.set(dir, canonical.slice(0, canonical.length - name.length));
     return canonical;
   }
@@ -102,8 +102,8 @@ export class Changes {
   /** Adds that the directory of a path is made, if it is missing; returns its attributes, if it is not. */
   *makeAbove(path: string): Steps<Stat | undefined> {
     const above = dirname(path);
-    if (above === ".") return this.#stat;
-    if (this.#made.has(above)) return undefined;
+    // In the root itself, the transaction's directory has inherited the group.
+    if (above === "." || this.#made.has(above)) return undefined;
     const stat = yield* look(this.#os, this.at(above));
     if (stat !== undefined) return stat;
     this.#made.add(above);

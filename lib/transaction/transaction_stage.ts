@@ -74,9 +74,9 @@ export class TransactionStage implements Stage<TransactionResult> {
     const { lock, signal } = this.#settings;
     signal?.throwIfAborted();
     const root = yield* os.realpath(this.#given);
-    const stat = yield* os.lstat(root);
-    if (stat.kind !== "directory") throw new OsError("ENOTDIR", "lstat", root);
-    this.#changes = new Changes(os, this.#given, root, stat);
+    const { kind, dev } = yield* os.lstat(root);
+    if (kind !== "directory") throw new OsError("ENOTDIR", "lstat", root);
+    this.#changes = new Changes(os, this.#given, root, dev);
     const { dir, name } = split(root);
     if (lock && name === "") {
       const why = "it has no directory above it for its lock (lock: false)";

@@ -45,14 +45,3 @@ test(
     assertEquals(readFileSync(join(shared, "old"), "utf8"), "old");
   }),
 );
-
-test(
-  "a root with the set-group-id bit gives its group to files that a transaction writes",
-  { skip },
-  inTemp((dir) => {
-    const root = join(dir, "root");
-    plant(root);
-    transactionSync(root, (tx) => tx.write("file", "new"));
-    assertEquals(facts(join(root, "file")), [GROUP, "644"]);
-  }),
-);
