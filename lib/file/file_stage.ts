@@ -124,7 +124,9 @@ export class FileStage {
   *#syncEarly(): Steps<void> {
     if (this.#settings.durability === "none") return;
     yield* settle(this.#early.sync);
-    this.#early = { bytes: this.#bytes, sync: begin(syncIfReadable(this.#os, this.#temp!)) };
+    const sync = begin(syncIfReadable(this.#os, this.#temp!));
+    // A sync that is done at once goes on beside nothing: there will be no other.
+    this.#early = { bytes: sync === undefined ? Infinity : this.#bytes, sync };
   }
 
   /** Makes the written bytes the new version; leaves a target unchanged that proves to have the same content. */

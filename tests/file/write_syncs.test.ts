@@ -71,7 +71,10 @@ for (const driver of drivers) {
     inTemp(async (dir) => {
       const path = join(dir, "file");
       const [early, last] = [["early", "end"], ["fsync", "close"]];
-      assertEquals(await write(path, driver, () => undefined), [...early, ...early, ...last]);
+      // One that is done at once goes on beside nothing.
+      const atOnce = driver.form === "sync";
+      const calls = await write(path, driver, () => atOnce ? undefined : Promise.resolve());
+      assertEquals(calls, [...early, ...atOnce ? [] : early, ...last]);
       const none = { options: { durability: "none" } as const };
       assertEquals(await write(path, driver, () => undefined, none), ["close"]);
       writeFileSync(path, new Uint8Array(134 * MIB));
