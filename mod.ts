@@ -39,9 +39,9 @@ export type {
 } from "./lib/dir/dir_options.ts";
 export type { Durability, LockOptions } from "./lib/core/options.ts";
 export type {
-  Changed,
   ChangeOptions,
-  PartOptions,
+  TransactionChange,
+  TransactionDirOptions,
   TransactionOptions,
   TransactionResult,
 } from "./lib/transaction/transaction_options.ts";
@@ -55,7 +55,7 @@ export type {
 } from "./lib/file/file_options.ts";
 export { lock, lockSync, type PathLock, type PathLockSync } from "./lib/lock/lock.ts";
 export type { Progress } from "./lib/stage/block_writer.ts";
-export type { Entries, SyncEntries } from "./lib/stage/entries.ts";
+export type { DirEntries, SyncDirEntries } from "./lib/stage/entries.ts";
 export { persistDir, persistDirSync } from "./lib/dir/persist_dir.ts";
 export { readStable, readStableSync } from "./lib/dir/read_stable.ts";
 export { atomicRemove, atomicRemoveSync, type RemoveResult } from "./lib/dir/atomic_remove.ts";
@@ -75,11 +75,11 @@ export {
   stageFileSync,
 } from "./lib/file/stage_file.ts";
 export type { CleanupItem, CleanupReport } from "./lib/recovery/report.ts";
-export type { Swap } from "./lib/fs/swap.ts";
+export type { SwapMethod } from "./lib/fs/swap.ts";
 export { transaction, transactionSync } from "./lib/transaction/transaction.ts";
 export type {
-  Filler,
-  FillerSync,
+  DirWriter,
+  DirWriterSync,
   Transaction,
   TransactionSync,
 } from "./lib/transaction/transaction_steps.ts";

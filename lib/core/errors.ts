@@ -70,7 +70,7 @@ export class SourceError extends Error {
 }
 
 /** A refusal of Untorn's own, on its way to become an {@link UntornError}. */
-export class Refusal extends Error {
+export class RefusedError extends Error {
   /** The error's code. */
   readonly code: string;
   /** The path that is refused. */
@@ -163,17 +163,17 @@ export function* afterReplacing<T>(steps: Steps<T>): Steps<T> {
 }
 
 /** Runs each of the steps, whatever becomes of the others; returns the first error of the system. */
-export function* caughtOfAll(all: readonly Steps<unknown>[]): Steps<OsError | undefined> {
+export function* catchOsErrors(all: readonly Steps<unknown>[]): Steps<OsError | undefined> {
   const errors: OsError[] = [];
   for (const steps of all) {
-    const error = yield* caught(steps);
+    const error = yield* catchOsError(steps);
     if (error !== undefined) errors.push(error);
   }
   return errors[0];
 }
 
 /** Runs steps and returns the system's error that ended them, if one did. */
-export function* caught(steps: Steps<unknown>): Steps<OsError | undefined> {
+export function* catchOsError(steps: Steps<unknown>): Steps<OsError | undefined> {
   try {
     yield* steps;
     return undefined;

@@ -52,7 +52,7 @@ export function journalName(name: string): string {
 }
 
 /** `.corrupt-{name}-{12 hex}`: a version that is not removed, since it is not certain to be spare. */
-export function keptName(name: string, token: string): string {
+export function quarantineName(name: string, token: string): string {
   return `.corrupt-${fit(name, NAME_BYTES - token.length - ".corrupt--".length)}-${token}`;
 }
 

@@ -91,7 +91,7 @@ class Step<T> implements Steps<T> {
 }
 
 /** Waits, as a step, for what has been started already. */
-export function* settle<T>(answer: T | Promise<T>): Steps<T> {
+export function* waitFor<T>(answer: T | Promise<T>): Steps<T> {
   return (yield answer) as T;
 }
 
@@ -130,14 +130,14 @@ export async function runAsync<T>(
 }
 
 /** Runs an operation as far as its calls answer at once: its result, or else that of the rest. */
-export function start<T>(steps: Steps<T>): T | Promise<T> {
+export function runEager<T>(steps: Steps<T>): T | Promise<T> {
   const step = steps.next();
   return step.done ? step.value : runAsync(steps, step);
 }
 
 /** Starts steps, to run on beside what comes next; nothing if they are done, since their calls answered at once. */
-export function begin(steps: Steps<void>): Promise<void> | undefined {
-  const ended = start(steps);
+export function runInBackground(steps: Steps<void>): Promise<void> | undefined {
+  const ended = runEager(steps);
   // It is thrown to whoever waits for it.
   ended?.catch(() => {});
   return ended ?? undefined;

@@ -3,19 +3,19 @@
  * deleted; under its lock, after what a crash left beside it was recovered: else it would come back.
  */
 
-import { caught, OsError, outcomeOf, Refusal, withOutcome } from "../core/errors.ts";
+import { catchOsError, OsError, outcomeOf, RefusedError, withOutcome } from "../core/errors.ts";
 import { newToken, siblingName, trashName } from "../core/names.ts";
 import type { Durability } from "../core/options.ts";
 import { inside, split, toPath, withoutSlash } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
 import { type Claim, claim, unclaim } from "../fs/claim.ts";
 import { describeFailure } from "../fs/failure.ts";
-import { lookAfresh } from "../fs/shared_fs.ts";
+import { lstatUncached } from "../fs/shared_fs.ts";
 import { swapPaths } from "../fs/swap.ts";
 import { trySync } from "../fs/sync.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 import { refuseMounts, removeAll } from "../fs/trash.ts";
-import { lookAtLock, releaseQuietly } from "../lock/lock_file.ts";
+import { inspectLock, releaseQuietly } from "../lock/lock_file.ts";
 import { type Handle, type Os, sameFile, type Stat } from "../os/port.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { findVersions, lockAndRecover } from "../recovery/recover_dir.ts";
@@ -106,9 +106,9 @@ class Removal {
     this.#settings.signal?.throwIfAborted();
     if (this.#name === "") {
       const why = "it is removed by its own name, not by . or .. or /";
-      throw new Refusal("EINVAL", this.#path, why);
+      throw new RefusedError("EINVAL", this.#path, why);
     }
-    const stat = yield* look(this.#os, this.#path);
+    const stat = yield* lstatOrUndefined(this.#os, this.#path);
     if (stat === undefined || stat.kind === "directory") yield* this.#removeVersions(stat);
     else yield* this.#remove(stat);
     if (!this.result.removed) yield* this.#confirmMissing();
@@ -129,7 +129,7 @@ class Removal {
     const { warnings } = this.result;
     try {
       warnings.push(...locked?.warnings ?? []);
-      const stat = locked === undefined ? yield* look(os, this.#path) : locked.live;
+      const stat = locked === undefined ? yield* lstatOrUndefined(os, this.#path) : locked.live;
       if (stat !== undefined) yield* this.#remove(stat);
     } finally {
       yield* releaseQuietly(os, locked?.lock, warnings);
@@ -137,7 +137,7 @@ class Removal {
   }
 
   *#mayBeStaged(dir: string, name: string): Steps<boolean> {
-    const { state } = yield* lookAtLock(this.#os, inside(dir, siblingName("lock", name)));
+    const { state } = yield* inspectLock(this.#os, inside(dir, siblingName("lock", name)));
     return state === "held" || state === "unknown";
   }
 
@@ -157,13 +157,13 @@ class Removal {
       }
       signal?.throwIfAborted();
       yield* withOutcome(isDir ? os.rename(path, aside) : os.unlink(path), function* () {
-        const now = yield* lookAfresh(os, path);
+        const now = yield* lstatUncached(os, path);
         return now !== undefined && sameFile(now, stat) ? "unchanged" : "replaced";
       });
       this.result.removed = true;
       yield* this.#syncParent(above);
       if (!isDir) return;
-      const error = yield* caught(removeAll(os, aside));
+      const error = yield* catchOsError(removeAll(os, aside));
       if (error === undefined) return;
       const why = `${JSON.stringify(aside)} could not be deleted (${error.code})`;
       this.result.warnings.push(`${why}: a cleanup tries again`);
@@ -178,7 +178,7 @@ class Removal {
     const os = this.#os;
     if (this.#settings.mustExist) throw new OsError("ENOENT", "lstat", this.#path);
     if (this.#settings.durability === "none") return;
-    if ((yield* look(os, inside(this.#dir, "."))) === undefined) return;
+    if ((yield* lstatOrUndefined(os, inside(this.#dir, "."))) === undefined) return;
     const above = yield* this.#openParent();
     try {
       yield* this.#syncParent(above);

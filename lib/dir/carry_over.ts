@@ -10,7 +10,7 @@
 import { refuseNonUtf8 } from "../fs/copy_tree.ts";
 import type { DirSettings } from "./dir_options.ts";
 import { trySync } from "../fs/sync.ts";
-import { isNotOffered, OsError, Refusal } from "../core/errors.ts";
+import { isNotOffered, OsError, RefusedError } from "../core/errors.ts";
 import { applyMetadata, ENTRY_RULES, type MetadataRules } from "../fs/metadata.ts";
 import { copyFile } from "../fs/new_file.ts";
 import type { Entry, Os, Stat } from "../os/port.ts";
@@ -157,14 +157,14 @@ export function refuseMixture(carry: CarryOver, relative: string, isDir: boolean
   const why =
     `${JSON.stringify(path)} is ${there}, and ${new_} in the new version; remove it, or ` +
     `exclude it (carryOver), if nothing in it is needed`;
-  throw new Refusal(isDir ? "EISDIR" : "ENOTDIR", path, why);
+  throw new RefusedError(isDir ? "EISDIR" : "ENOTDIR", path, why);
 }
 
-function otherFileSystem(carry: CarryOver, relative: string): Refusal {
+function otherFileSystem(carry: CarryOver, relative: string): RefusedError {
   const path = inside(carry.from, relative);
   const why = `${JSON.stringify(path)} is on another file system, and can't be carried over ` +
     `(EXDEV); unmount it, or exclude it (carryOver)`;
-  return new Refusal("EXDEV", path, why);
+  return new RefusedError("EXDEV", path, why);
 }
 
 /** Gives staged directories the attributes of the live ones, and syncs them if that is wanted. */

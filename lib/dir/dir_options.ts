@@ -14,7 +14,7 @@ import {
   withDefaults,
 } from "../core/options.ts";
 import { checkEntryName } from "../core/paths.ts";
-import type { Swap } from "../fs/swap.ts";
+import type { SwapMethod } from "../fs/swap.ts";
 
 /** How far a persist has come. */
 export interface DirProgress {
@@ -224,7 +224,7 @@ export interface PersistResult {
   /** The directory, as it was given. */
   path: string;
   /** How it got in place. */
-  swap: Swap;
+  swap: SwapMethod;
   /** How many entries were written. */
   written: number;
   /** How many entries, directories not counted, were taken over from the version before. */

@@ -10,7 +10,7 @@
  */
 
 import { relative } from "node:path";
-import { isMissing, OsError, Refusal } from "../core/errors.ts";
+import { isMissing, OsError, RefusedError } from "../core/errors.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
 import { applyMetadata, ENTRY_RULES, groupFor, narrow } from "../fs/metadata.ts";
@@ -19,7 +19,7 @@ import { syncDir, walkStage } from "../fs/sync.ts";
 import {
   expectDirectory,
   locateDir,
-  look,
+  lstatOrUndefined,
   makeDirs,
   type NewDirs,
   removeDirs,
@@ -33,7 +33,7 @@ import { lockAndRecover } from "../recovery/recover_dir.ts";
 import type { Source } from "../stage/content.ts";
 import { type CarryOver, carryOver, finishDirs, startCarrying } from "./carry_over.ts";
 import type { DirSettings } from "./dir_options.ts";
-import { dropKept, EntryWriter } from "./entry_writer.ts";
+import { EntryWriter, removeStagedWriteOnce } from "./entry_writer.ts";
 
 /** A new version that is complete, and on the disk if it is to be. */
 export interface SealedDir {
@@ -111,7 +111,7 @@ export class DirStage {
     const { createParents, signal } = this.settings;
     signal?.throwIfAborted();
     const target = this.#target = yield* locateDir(os, this.#given);
-    const above = yield* look(os, inside(target.dir, "."));
+    const above = yield* lstatOrUndefined(os, inside(target.dir, "."));
     this.#dev = above?.dev;
     if (above !== undefined) return expectDirectory(target.path, target.stat, above.dev);
     // A transaction makes them when it is committed; until then nobody can lock or persist there.
@@ -177,9 +177,9 @@ export class DirStage {
     const { durability, signal, mode } = this.settings;
     const paths = this.#paths!;
     const target = this.#target!;
-    if ((yield* look(os, paths.staging)) === undefined) {
+    if ((yield* lstatOrUndefined(os, paths.staging)) === undefined) {
       const why = "its staging directory is gone: somebody removed it";
-      throw new Refusal("ENOENT", paths.staging, why);
+      throw new RefusedError("ENOENT", paths.staging, why);
     }
     const wholeFs = durability === "none" ? undefined : yield* os.openFs(paths.staging);
     try {
@@ -190,7 +190,7 @@ export class DirStage {
         : this.#entries!.contents;
       let written = files;
       if (target.stat !== undefined) {
-        written -= yield* dropKept(os, this.settings, paths);
+        written -= yield* removeStagedWriteOnce(os, this.settings, paths);
         if (carries) yield* carryOver(os, carry);
       }
       yield* finishDirs(os, carry, dirs, { old: target.stat, mode }, sync);

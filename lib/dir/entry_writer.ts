@@ -7,13 +7,13 @@ import { BlockWriter } from "../stage/block_writer.ts";
 import { cancel, smallWhole, type Source } from "../stage/content.ts";
 import type { DirSettings } from "./dir_options.ts";
 import type { Contents } from "../fs/sync.ts";
-import { OsError, Refusal } from "../core/errors.ts";
+import { OsError, RefusedError } from "../core/errors.ts";
 import { ENTRY_RULES, modeWhileStaged } from "../fs/metadata.ts";
 import { createFile, type NewFile } from "../fs/new_file.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside, parentsOf } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
-import { present } from "../fs/target.ts";
+import { lstatEntry } from "../fs/target.ts";
 
 /** Writes entries into a staging directory. */
 export class EntryWriter {
@@ -48,7 +48,7 @@ export class EntryWriter {
     let file: NewFile | undefined;
     try {
       signal?.throwIfAborted();
-      if (this.#live !== undefined) old = yield* present(this.#os, inside(this.#live, relative));
+      if (this.#live !== undefined) old = yield* lstatEntry(this.#os, inside(this.#live, relative));
       if (old !== undefined && writeOnce.includes(relative)) return yield* cancel(source, signal);
       if (old?.kind !== "file") old = undefined;
       const parents = parentsOf(relative);
@@ -112,22 +112,22 @@ export class EntryWriter {
  * Removes entries whose existing version stays, though a new one was put into the stage by other means
  * than an {@link EntryWriter}. Returns how many.
  */
-export function* dropKept(
+export function* removeStagedWriteOnce(
   os: Os,
   { writeOnce }: DirSettings,
   { live, staging }: { live: string; staging: string },
 ): Steps<number> {
   let dropped = 0;
   for (const relative of writeOnce) {
-    if ((yield* present(os, inside(live, relative))) === undefined) continue;
+    if ((yield* lstatEntry(os, inside(live, relative))) === undefined) continue;
     const path = inside(staging, relative);
-    const staged = yield* present(os, path);
+    const staged = yield* lstatEntry(os, path);
     if (staged === undefined) continue;
     if (staged.kind === "directory") {
       const why =
         `the entry ${JSON.stringify(relative)} is to be written once (writeOnce), but it is ` +
         "a directory in the new version";
-      throw new Refusal("EISDIR", path, why);
+      throw new RefusedError("EISDIR", path, why);
     }
     yield* os.unlink(path);
     dropped++;
@@ -135,7 +135,7 @@ export function* dropKept(
   return dropped;
 }
 
-function collision(path: string, relative: string): Refusal {
+function collision(path: string, relative: string): RefusedError {
   const why = `the entry ${JSON.stringify(relative)} collides with another one`;
-  return new Refusal("EEXIST", path, why);
+  return new RefusedError("EEXIST", path, why);
 }

@@ -7,7 +7,7 @@ import type { Steps } from "../core/steps.ts";
 import type { Os } from "../os/port.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { asyncSource, type Source, syncSource } from "../stage/content.ts";
-import { type Entries, EntrySource, type SyncEntries } from "../stage/entries.ts";
+import { type DirEntries, EntrySource, type SyncDirEntries } from "../stage/entries.ts";
 import {
   type DirOptions,
   type DirSettings,
@@ -57,7 +57,7 @@ import { openStage, type StagedDir, type StagedDirSync } from "./stage_dir.ts";
  */
 export async function persistDir(
   dir: string | URL,
-  entries: Entries | ((stage: StagedDir) => void | Promise<void>),
+  entries: DirEntries | ((stage: StagedDir) => void | Promise<void>),
   options?: DirOptions,
 ): Promise<PersistResult> {
   if (typeof entries === "function") {
@@ -71,7 +71,7 @@ export async function persistDir(
 /** Synchronous version of {@link persistDir}. */
 export function persistDirSync(
   dir: string | URL,
-  entries: SyncEntries | ((stage: StagedDirSync) => void),
+  entries: SyncDirEntries | ((stage: StagedDirSync) => void),
   options?: DirOptions,
 ): PersistResult {
   if (typeof entries === "function") {
@@ -86,7 +86,7 @@ export function persistDirSync(
 export function* persist(
   os: Os,
   target: string,
-  entries: Entries,
+  entries: DirEntries,
   toSource: (content: never) => Source,
   settings: DirSettings,
 ): Steps<PersistResult> {

@@ -4,14 +4,14 @@ import { basename, dirname } from "node:path";
 import { type CarryOver, linkOrCopy } from "./carry_over.ts";
 import { type Claim, claim, unclaim } from "../fs/claim.ts";
 import { syncDir } from "../fs/sync.ts";
-import { caught } from "../core/errors.ts";
+import { catchOsError } from "../core/errors.ts";
 import { addVersion, prune } from "../fs/history.ts";
-import { keptName, newToken, stagedFileName, trashName } from "../core/names.ts";
+import { newToken, quarantineName, stagedFileName, trashName } from "../core/names.ts";
 import type { Entry, Os, Stat } from "../os/port.ts";
 import { inside, parentsOf, split } from "../core/paths.ts";
-import { parallel, settle, type Steps } from "../core/steps.ts";
+import { parallel, type Steps, waitFor } from "../core/steps.ts";
 import type { SwapPaths } from "../fs/swap.ts";
-import { look, present } from "../fs/target.ts";
+import { lstatEntry, lstatOrUndefined } from "../fs/target.ts";
 import { makeWritable } from "../fs/trash.ts";
 
 /** What became of a previous version. */
@@ -42,8 +42,8 @@ export function* retirePrevious(
   let hasMoved = false;
   // It may hold the only copy of something, so it stays under a name that no cleanup removes.
   const setAside = function* (why: string): Steps<void> {
-    const kept = inside(dir, keptName(name, newToken()));
-    const stays = keep > 0 || (yield* caught(os.rename(path, kept)));
+    const kept = inside(dir, quarantineName(name, newToken()));
+    const stays = keep > 0 || (yield* catchOsError(os.rename(path, kept)));
     warnings.push(`${why}: see ${JSON.stringify(stays ? path : kept)}`);
   };
   const attempt = function* (steps: Steps<void>): Steps<void> {
@@ -65,7 +65,7 @@ export function* retirePrevious(
     hasMoved = true;
   };
   const empty = function* (): Steps<void> {
-    yield* drain(os, { ...carry, from: path, into: live }, rescued);
+    yield* drainPrevious(os, { ...carry, from: path, into: live }, rescued);
     if (keep > 0) yield* prune(os, dir, history, keep);
     if (rescued.conflicts.size === 0) return;
     const both = [...rescued.conflicts].map((path) => JSON.stringify(path)).join(", ");
@@ -97,7 +97,7 @@ export interface Rescued {
  * that is rescued too, since only an empty directory can be removed, and nothing is created in a
  * removed one. A version that is kept is only looked through.
  */
-export function* drain(
+export function* drainPrevious(
   os: Os,
   carry: CarryOver,
   rescued: Rescued,
@@ -110,7 +110,7 @@ export function* drain(
     const entries = (yield* os.readdir(previous)).filter(isLeft);
     const others = entries.filter(({ kind }) => kind !== "directory").values();
     yield* parallel(function* () {
-      const next = yield* settle(others.next());
+      const next = yield* waitFor(others.next());
       return next.done ? undefined : drainEntry(os, carry, rescued, below + next.value.name);
     });
     for (const { name, kind } of entries) {
@@ -119,14 +119,14 @@ export function* drain(
       if (!carry.dirs.has(relative) && !isRefused(carry, relative)) {
         yield* makeMissingDirs(os, carry, relative + "/");
       }
-      yield* drain(os, carry, rescued, relative + "/");
+      yield* drainPrevious(os, carry, rescued, relative + "/");
       const conflicts = [...rescued.conflicts];
       if (conflicts.some((path) => path.startsWith(relative + "/"))) {
         rescued.conflicts.add(relative);
       }
     }
     if (carry.keep) return;
-    const error = yield* caught(os.rmdir(previous));
+    const error = yield* catchOsError(os.rmdir(previous));
     if (error === undefined) return;
     // rename(2) and rmdir(2) name both for a directory that is not empty; xfs takes the second.
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
@@ -145,7 +145,7 @@ function* drainEntry(
   if (!carry.managed.has(relative) && !isRefused(carry, relative)) {
     const previous = yield* os.lstat(from);
     if (isLate(carry, relative, previous)) {
-      if (!(yield* bring(os, carry, relative, previous))) {
+      if (!(yield* salvage(os, carry, relative, previous))) {
         rescued.conflicts.add(relative);
         return;
       }
@@ -171,9 +171,9 @@ function isLate(carry: CarryOver, relative: string, previous: Stat): boolean {
 }
 
 /** Brings a late change into the live directory; false if that has changed there as well. */
-function* bring(os: Os, carry: CarryOver, relative: string, previous: Stat): Steps<boolean> {
+function* salvage(os: Os, carry: CarryOver, relative: string, previous: Stat): Steps<boolean> {
   const path = inside(carry.into, relative);
-  const there = yield* present(os, path);
+  const there = yield* lstatEntry(os, path);
   if (there?.ino !== carry.inodes.get(relative)) return false;
   const temp = inside(dirname(path), stagedFileName(basename(path), newToken()));
   if (there === undefined) yield* makeMissingDirs(os, carry, relative);
@@ -186,7 +186,7 @@ function* bring(os: Os, carry: CarryOver, relative: string, previous: Stat): Ste
 function* makeMissingDirs(os: Os, carry: CarryOver, relative: string): Steps<void> {
   for (const dir of parentsOf(relative)) {
     const path = inside(carry.into, dir);
-    if ((yield* look(os, path)) !== undefined) continue;
+    if ((yield* lstatOrUndefined(os, path)) !== undefined) continue;
     yield* os.mkdir(path, 0o777);
   }
 }

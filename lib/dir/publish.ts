@@ -10,7 +10,7 @@
 import { afterReplacing, OsError, outcomeOf } from "../core/errors.ts";
 import type { Steps } from "../core/steps.ts";
 import { describeFailure } from "../fs/failure.ts";
-import { chooseSwap, type Swap, type SwapChoice, swapDirs } from "../fs/swap.ts";
+import { chooseSwap, type SwapChoice, swapDirs, type SwapMethod } from "../fs/swap.ts";
 import { syncDir } from "../fs/sync.ts";
 import type { Os } from "../os/port.ts";
 import type { Source } from "../stage/content.ts";
@@ -22,7 +22,7 @@ import { persistInPlace } from "./replace_in_place.ts";
 
 /** A swap that has taken place. */
 export interface Swapped {
-  swap: Swap;
+  swap: SwapMethod;
   /** Whether it is known to survive a power cut; nothing as long as no sync has been tried. */
   durable: boolean | undefined;
 }

@@ -8,10 +8,10 @@ import { type Handle, type Os, sameFile, type Stat } from "../os/port.ts";
 import { journalName, siblingName } from "../core/names.ts";
 import { inside, toPath, withoutSlash } from "../core/paths.ts";
 import { describeFailure } from "../fs/failure.ts";
-import { OsError, Refusal } from "../core/errors.ts";
-import { settle, type Steps } from "../core/steps.ts";
-import { isRemote, refresh, REMEMBERED } from "../fs/shared_fs.ts";
-import { locate, look } from "../fs/target.ts";
+import { OsError, RefusedError } from "../core/errors.ts";
+import { type Steps, waitFor } from "../core/steps.ts";
+import { isShared, refresh, REMEMBERED } from "../fs/shared_fs.ts";
+import { locate, lstatOrUndefined } from "../fs/target.ts";
 
 /** A directory that is missing between two renames is waited for so long, in ms. */
 const GAP = 1000;
@@ -81,7 +81,7 @@ export function* stable<T>(
     let same: boolean;
     try {
       try {
-        answer = { value: yield* settle(read(dir)) };
+        answer = { value: yield* waitFor(read(dir)) };
       } catch (error) {
         answer = { error };
       }
@@ -95,7 +95,7 @@ export function* stable<T>(
     // What another machine has replaced may be remembered for a while by each of its names.
     failing ??= performance.now();
     const isOver = performance.now() > failing + REMEMBERED;
-    if (isOver || !(yield* isRemote(os, dir, stat.dev))) throw answer.error;
+    if (isOver || !(yield* isShared(os, dir, stat.dev))) throw answer.error;
     yield* os.sleep(10);
   }
 }
@@ -122,7 +122,7 @@ function* journalOf(os: Os, dir: string, dev: number): Steps<string | undefined>
   const journal = journalName(name);
   const path = inside(above, journal);
   const isThere = listed === undefined
-    ? (yield* look(os, path)) !== undefined
+    ? (yield* lstatOrUndefined(os, path)) !== undefined
     : listed.has(journal);
   return isThere ? path : undefined;
 }
@@ -139,7 +139,7 @@ function* openVersion(os: Os, dir: string): Steps<Version> {
         const why = `it is between two versions; if no process is at it, clean up ${
           JSON.stringify(dirname(journal))
         }`;
-        throw new Refusal("EBUSY", journal, why);
+        throw new RefusedError("EBUSY", journal, why);
       }
     } catch (error) {
       const gone = error instanceof OsError && ["ENOENT", "ESTALE"].includes(error.code);
@@ -175,9 +175,9 @@ function* inWords<T>(dir: string, steps: Steps<T>): Steps<T> {
 /** Whether its previous version stands aside for it. */
 function* isBeingReplaced(os: Os, dir: string): Steps<boolean> {
   const { dir: above, name } = yield* locate(os, withoutSlash(dir), true);
-  return (yield* look(os, inside(above, siblingName("old", name)))) !== undefined;
+  return (yield* lstatOrUndefined(os, inside(above, siblingName("old", name)))) !== undefined;
 }
 
 function target(os: Os, dir: string): Steps<Stat | undefined> {
-  return look(os, inside(dir, "."));
+  return lstatOrUndefined(os, inside(dir, "."));
 }

@@ -8,7 +8,7 @@ import { type CarryOver, isWanted, refuseMixture } from "./carry_over.ts";
 import { refuseNonUtf8 } from "../fs/copy_tree.ts";
 import { commitAll } from "../journal/commit.ts";
 import { type DirSettings, everything } from "./dir_options.ts";
-import { afterReplacing, caught, CommitError, outcomeOf } from "../core/errors.ts";
+import { afterReplacing, catchOsError, CommitError, outcomeOf } from "../core/errors.ts";
 import { journalName, transactionName } from "../core/names.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside, split } from "../core/paths.ts";
@@ -47,11 +47,11 @@ export function* persistInPlace(
     durable = yield* commitAll(os, { root: dir, staged, committed, changes, sync, signal });
   } catch (error) {
     const isStaged = outcomeOf(error) === "unchanged";
-    const left = isStaged ? yield* caught(trashClaimed(os, dir, staged)) : undefined;
-    yield* caught(unclaim(os, claimed));
+    const left = isStaged ? yield* catchOsError(trashClaimed(os, dir, staged)) : undefined;
+    yield* catchOsError(unclaim(os, claimed));
     throw left === undefined ? error : new CommitError(error, "unchanged", left.path ?? staged);
   }
-  const left = yield* caught(trashClaimed(os, dir, committed, sync));
+  const left = yield* catchOsError(trashClaimed(os, dir, committed, sync));
   yield* afterReplacing(unclaim(os, claimed));
   return { durable, left: left && committed };
 }

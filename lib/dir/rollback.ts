@@ -4,15 +4,15 @@
  */
 
 import { dirname } from "node:path";
-import { afterReplacing, Refusal } from "../core/errors.ts";
+import { afterReplacing, RefusedError } from "../core/errors.ts";
 import type { Durability } from "../core/options.ts";
 import { inside, toPath } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
 import { describeFailure } from "../fs/failure.ts";
 import { addVersion, versions } from "../fs/history.ts";
-import { chooseSwap, type Swap, swapDirs, type SwapPaths, swapPaths } from "../fs/swap.ts";
+import { chooseSwap, swapDirs, type SwapMethod, type SwapPaths, swapPaths } from "../fs/swap.ts";
 import { syncDir, syncTree } from "../fs/sync.ts";
-import { locateDir, look } from "../fs/target.ts";
+import { locateDir, lstatOrUndefined } from "../fs/target.ts";
 import { type HeldLock, releaseQuietly } from "../lock/lock_file.ts";
 import type { Os } from "../os/port.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
@@ -38,7 +38,7 @@ export interface RollbackResult {
   /** The number under which the version before is kept now; nothing if there was none. */
   kept: number | undefined;
   /** How it got in place. */
-  swap: Swap;
+  swap: SwapMethod;
   /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
   durability: Durability;
   /** What went wrong after it was safely in place; empty if nothing did. */
@@ -120,7 +120,7 @@ export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
     const kept: KeptVersion[] = [];
     for (const version of yield* versionsIn(os, history)) {
       const path = inside(history, `${version}`);
-      const stat = yield* look(os, path);
+      const stat = yield* lstatOrUndefined(os, path);
       // Another process may just have removed it.
       if (stat !== undefined) kept.push({ version, path, replaced: new Date(stat.ctime) });
     }
@@ -131,7 +131,7 @@ export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
 }
 
 function* versionsIn(os: Os, history: string): Steps<number[]> {
-  return (yield* look(os, history)) === undefined ? [] : yield* versions(os, history);
+  return (yield* lstatOrUndefined(os, history)) === undefined ? [] : yield* versions(os, history);
 }
 
 /** A rollback, as steps; a rehearsal does all but that. */
@@ -155,7 +155,7 @@ export function* rollBack(
     const all = yield* versionsIn(os, paths.history);
     const version = chooseVersion(given, all, settings.to);
     if (before !== undefined && before.kind !== "directory") {
-      throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
+      throw new RefusedError("ENOTDIR", path, "it is not a directory (ENOTDIR)");
     }
     const staging = inside(paths.history, `${version}`);
     const { dev } = yield* os.lstat(staging);
@@ -184,7 +184,7 @@ export function* rollBack(
 function* keep(
   os: Os,
   { live, staging, old, history }: SwapPaths,
-  swap: Swap,
+  swap: SwapMethod,
   all: number[],
   durability: Durability,
 ): Steps<Pick<RollbackResult, "kept" | "swap" | "durability">> {
@@ -206,5 +206,5 @@ function chooseVersion(given: string, all: number[], to: number | undefined): nu
   const what = version === undefined
     ? "there is no version to go back to"
     : `no version ${version}`;
-  throw new Refusal("ENOENT", given, `${what}: ${there} (ENOENT)`);
+  throw new RefusedError("ENOENT", given, `${what}: ${there} (ENOENT)`);
 }

@@ -19,7 +19,7 @@ import {
   errorOfCaller,
   type Queue,
   queue,
-  Staging,
+  StageLifecycle,
   syncMethods,
 } from "../stage/lifecycle.ts";
 import {
@@ -105,13 +105,13 @@ export interface StagedDirSync extends Disposable {
 /** A staged directory, as steps that both forms share. */
 export class StagedDirSteps {
   readonly #stage: DirReplacement;
-  readonly #lifecycle: Staging<PersistResult>;
+  readonly #lifecycle: StageLifecycle<PersistResult>;
   readonly #signal: AbortSignal | undefined;
 
   constructor(os: Os, given: string, settings: DirSettings) {
     this.#signal = settings.signal;
     this.#stage = new DirReplacement(os, given, settings);
-    this.#lifecycle = new Staging(given, this.#stage);
+    this.#lifecycle = new StageLifecycle(given, this.#stage);
   }
 
   /** The staging directory. */

@@ -5,14 +5,14 @@
  */
 
 import { describeFailure } from "../fs/failure.ts";
-import { isNotOffered, OsError, Refusal } from "../core/errors.ts";
+import { isNotOffered, OsError, RefusedError } from "../core/errors.ts";
 import { fileSystemOf } from "../os/file_systems.ts";
 import { missingFlags, whyNoFfi, whyNoFsType, whyNoLocks } from "../os/permissions.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { type Os, sameFile } from "../os/port.ts";
 import { inside, toPath } from "../core/paths.ts";
-import { isRemote as mayBeRemote } from "../fs/shared_fs.ts";
-import { settle, type Steps } from "../core/steps.ts";
+import { isShared as mayBeRemote } from "../fs/shared_fs.ts";
+import { type Steps, waitFor } from "../core/steps.ts";
 import { proveExchange } from "../fs/swap.ts";
 import { withScratch } from "../fs/claim.ts";
 import { readAll } from "../fs/io.ts";
@@ -105,7 +105,7 @@ export function* findCapabilities(os: Os, dir: string): Steps<Capabilities> {
     const flags = missingFlags(dir);
     if (flags.length > 0) {
       const what = `permission was not given; run again with ${flags.join(" ")}`;
-      throw new Refusal("ERR_PERMISSION", dir, `${what} (a scratch directory is made in it)`);
+      throw new RefusedError("ERR_PERMISSION", dir, `${what} (a scratch directory is made in it)`);
     }
     return yield* withAnyScratch(os, dir, (scratch) => tryAll(os, dir, scratch));
   } catch (error) {
@@ -128,23 +128,23 @@ export function* withAnyScratch<T>(
     return yield* withScratch(os, dir, once);
   } catch (error) {
     if (begun || !isRefused(error) || error.call !== "tryLock") throw error;
-    return yield* withScratch({ ...os, canLock: () => settle(false) }, dir, use);
+    return yield* withScratch({ ...os, canLock: () => waitFor(false) }, dir, use);
   }
 }
 
 /** What a trial came to. */
-interface Found {
+interface ProbeResult {
   has: boolean | undefined;
   reason?: string;
 }
 
-const YES: Found = { has: true };
+const YES: ProbeResult = { has: true };
 
-function no(reason: string): Found {
+function no(reason: string): ProbeResult {
   return { has: false, reason };
 }
 
-const TRIALS: Record<Ability, (os: Os, scratch: string) => Steps<Found>> = {
+const TRIALS: Record<Ability, (os: Os, scratch: string) => Steps<ProbeResult>> = {
   exchange: tryExchange,
   hardLinks: tryLink,
   reflinks: tryClone,
@@ -156,7 +156,7 @@ const TRIALS: Record<Ability, (os: Os, scratch: string) => Steps<Found>> = {
 function* tryAll(os: Os, path: string, scratch: string): Steps<Capabilities> {
   const reasons: Capabilities["reasons"] = {};
   const found: Partial<Record<Ability, boolean | undefined>> = {};
-  const keep = (name: Probed, { has, reason }: Found): boolean | undefined => {
+  const keep = (name: Probed, { has, reason }: ProbeResult): boolean | undefined => {
     if (has !== true && reason !== undefined) reasons[name] = reason;
     return has;
   };
@@ -189,7 +189,7 @@ function isRefused(error: unknown): error is OsError {
   return isNotOffered(error, "EACCES", "EBADF", "ENOTTY", "ENOLCK", "EMLINK", "EXDEV");
 }
 
-function* unlessRefused(trial: Steps<Found>): Steps<Found> {
+function* unlessRefused(trial: Steps<ProbeResult>): Steps<ProbeResult> {
   try {
     return yield* trial;
   } catch (error) {
@@ -201,20 +201,20 @@ function* unlessRefused(trial: Steps<Found>): Steps<Found> {
   }
 }
 
-function* tryExchange(os: Os, scratch: string): Steps<Found> {
+function* tryExchange(os: Os, scratch: string): Steps<ProbeResult> {
   if (!(yield* os.canExchange())) return no(whyNoFfi());
   if (yield* proveExchange(os, scratch)) return YES;
   return no("the file system refuses it, or says that it is done and has not done it");
 }
 
-function* tryLink(os: Os, scratch: string): Steps<Found> {
+function* tryLink(os: Os, scratch: string): Steps<ProbeResult> {
   const [file, second] = [inside(scratch, "file"), inside(scratch, "second")];
   yield* os.link(file, second);
   if (sameFile(yield* os.lstat(file), yield* os.lstat(second))) return YES;
   return no("the second name is another file");
 }
 
-function* tryClone(os: Os, scratch: string): Steps<Found> {
+function* tryClone(os: Os, scratch: string): Steps<ProbeResult> {
   const copy = inside(scratch, "copy");
   const cloned = yield* os.clone(inside(scratch, "file"), copy);
   if (cloned === undefined) return { has: undefined, reason: whyNoFfi() };
@@ -224,7 +224,7 @@ function* tryClone(os: Os, scratch: string): Steps<Found> {
   return isSame ? YES : no("the copy has another content");
 }
 
-function* tryDirectorySync(os: Os, scratch: string): Steps<Found> {
+function* tryDirectorySync(os: Os, scratch: string): Steps<ProbeResult> {
   const open = yield* os.openDir(scratch);
   if (open === undefined) return no("this system has no such call");
   try {
@@ -235,7 +235,7 @@ function* tryDirectorySync(os: Os, scratch: string): Steps<Found> {
   }
 }
 
-function* trySyncFs(os: Os, scratch: string): Steps<Found> {
+function* trySyncFs(os: Os, scratch: string): Steps<ProbeResult> {
   const open = yield* os.openFs(scratch);
   if (open === undefined) {
     if (!(yield* os.canExchange())) return no(whyNoFfi());
@@ -252,7 +252,7 @@ function* trySyncFs(os: Os, scratch: string): Steps<Found> {
   }
 }
 
-function* tryLocks(os: Os, scratch: string): Steps<Found> {
+function* tryLocks(os: Os, scratch: string): Steps<ProbeResult> {
   if (!(yield* os.canLock())) return no(whyNoLocks());
   const path = inside(scratch, "lock");
   const first = yield* os.openLock(path);
@@ -270,7 +270,7 @@ function* tryLocks(os: Os, scratch: string): Steps<Found> {
 }
 
 /** The kind of the file system, and whether that makes it durable. */
-function* findKind(os: Os, scratch: string): Steps<Found & { name: string | undefined }> {
+function* findKind(os: Os, scratch: string): Steps<ProbeResult & { name: string | undefined }> {
   const type = yield* os.fsType(scratch);
   if (type === undefined) return { name: undefined, has: undefined, reason: whyNoFsType() };
   const kind = fileSystemOf(type);

@@ -7,7 +7,7 @@ import { partSettings, transactionSettings } from "../transaction/transaction_op
 import type { Durability } from "../core/options.ts";
 import type { Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { settle, type Steps } from "../core/steps.ts";
+import { type Steps, waitFor } from "../core/steps.ts";
 import { TransactionStage } from "../transaction/transaction_stage.ts";
 import {
   Broken,
@@ -87,7 +87,7 @@ export function* crashes({ os, dir, signal }: Place, operation: Operation): Step
   for (let calls = 1, cut = true; cut; calls++) {
     signal.throwIfAborted();
     const next: Version = version === "old" ? "new" : "old";
-    cut = yield* settle(killAfter(calls, quick, (os) => operation(os, dir, next, "none")));
+    cut = yield* waitFor(killAfter(calls, quick, (os) => operation(os, dir, next, "none")));
     const settings = cleanupSettings({ recursive: true, minAge: 0 });
     const { failed, quarantined } = yield* cleanUp(quick, dir, settings, true);
     try {

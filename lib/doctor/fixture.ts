@@ -10,7 +10,7 @@ import { inside } from "../core/paths.ts";
 import { persist } from "../dir/persist_dir.ts";
 import type { Steps } from "../core/steps.ts";
 import { readAll } from "../fs/io.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 
 /** Where a test runs, and on what. */
 export interface Place {
@@ -81,6 +81,6 @@ export function versionOf(text: string | undefined): Version {
 }
 
 export function* read(os: Os, path: string): Steps<string | undefined> {
-  if ((yield* look(os, path)) === undefined) return undefined;
+  if ((yield* lstatOrUndefined(os, path)) === undefined) return undefined;
   return new TextDecoder().decode(yield* readAll(os, path));
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Handle, Os } from "../os/port.ts";
-import { runSync, settle, type Steps } from "../core/steps.ts";
+import { runSync, type Steps, waitFor } from "../core/steps.ts";
 
 /** A call of the port. */
 export interface Call {
@@ -98,7 +98,7 @@ function waitedFor(
         }
         let answer;
         try {
-          answer = yield* settle(value);
+          answer = yield* waitFor(value);
         } catch (error) {
           step = steps.throw(error);
           continue;
@@ -107,7 +107,7 @@ function waitedFor(
       }
       note(name, step.value);
       // The driver sees no answer that is there at once; it must be able to stop here.
-      return yield* settle(step.value);
+      return yield* waitFor(step.value);
     });
 }
 

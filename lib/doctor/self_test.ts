@@ -8,13 +8,13 @@ import type { Capabilities } from "./capabilities.ts";
 import { syncSource } from "../stage/content.ts";
 import { lockSettings } from "../core/options.ts";
 import { removeSettings } from "../dir/dir_options.ts";
-import { OsError, Refusal, UntornError } from "../core/errors.ts";
+import { OsError, RefusedError, UntornError } from "../core/errors.ts";
 import { acquireLock, releaseLock } from "../lock/lock_file.ts";
 import { fileSettings } from "../file/file_options.ts";
 import type { Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { remove } from "../dir/atomic_remove.ts";
-import { runSync, settle, type Steps } from "../core/steps.ts";
+import { runSync, type Steps, waitFor } from "../core/steps.ts";
 import { changeAll, crashes, replaceBy, replaceFile } from "./crashes.ts";
 import {
   Broken,
@@ -110,14 +110,14 @@ export function* selfTest(
       }
     }
     results.push(result);
-    yield* settle(tell(result));
+    yield* waitFor(tell(result));
   }
   return results;
 }
 
 /** What the system or a promise says; an abort's reason, or a mistake of this program, ends all. */
 function reasonOf(error: unknown): string {
-  const known = [Broken, OsError, Refusal, UntornError];
+  const known = [Broken, OsError, RefusedError, UntornError];
   if (error instanceof Error && known.some((kind) => error instanceof kind)) return error.message;
   throw error;
 }
@@ -203,7 +203,7 @@ function* refusesSecond({ os: { async: os }, dir }: Place): Steps<void> {
     yield* releaseLock(os, second);
     throw new Broken("a second holder got it as well");
   } catch (error) {
-    if (!(error instanceof Refusal && error.code === "ERR_LOCKED")) throw error;
+    if (!(error instanceof RefusedError && error.code === "ERR_LOCKED")) throw error;
   } finally {
     yield* releaseLock(os, held);
   }

@@ -24,7 +24,7 @@ import { FileStage } from "./file_stage.ts";
 import { systemCalls } from "../os/system.ts";
 import type { Os } from "../os/port.ts";
 import { toPath } from "../core/paths.ts";
-import { runSync, start, type Steps } from "../core/steps.ts";
+import { runEager, runSync, type Steps } from "../core/steps.ts";
 
 /**
  * Replaces or creates one file. A reader finds the whole old version or the whole new one, and so does
@@ -67,7 +67,7 @@ export async function atomicWrite(
   const target = toPath(path);
   const settings = fileSettings(options);
   const source = asyncSource(content);
-  return await start(writeFile(systemCalls().async, target, source, settings));
+  return await runEager(writeFile(systemCalls().async, target, source, settings));
 }
 
 /**

@@ -25,7 +25,7 @@
 
 import { Comparison } from "./comparison.ts";
 import { syncDir, syncIfReadable, trySync } from "../fs/sync.ts";
-import { caught, isNotOffered, OsError, type Outcome, Refusal } from "../core/errors.ts";
+import { catchOsError, isNotOffered, OsError, type Outcome, RefusedError } from "../core/errors.ts";
 import { describeFailure } from "../fs/failure.ts";
 import type { FileSettings, WriteResult } from "./file_options.ts";
 import { createFile, type NewFile } from "../fs/new_file.ts";
@@ -33,7 +33,7 @@ import { newToken, stagedFileName } from "../core/names.ts";
 import type { Durability } from "../core/options.ts";
 import type { Handle, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { begin, settle, type Steps } from "../core/steps.ts";
+import { runInBackground, type Steps, waitFor } from "../core/steps.ts";
 import { locate, makeDirs, type NewDirs, removeDirs, type Target } from "../fs/target.ts";
 
 /** Number of bytes between early syncs, and at most to come beside one. */
@@ -123,8 +123,8 @@ export class FileStage {
    */
   *#syncEarly(): Steps<void> {
     if (this.#settings.durability === "none") return;
-    yield* settle(this.#early.sync);
-    const sync = begin(syncIfReadable(this.#os, this.#temp!));
+    yield* waitFor(this.#early.sync);
+    const sync = runInBackground(syncIfReadable(this.#os, this.#temp!));
     // A sync that is done at once goes on beside nothing: there will be no other.
     this.#early = { bytes: sync === undefined ? Infinity : this.#bytes, sync };
   }
@@ -137,7 +137,7 @@ export class FileStage {
       return yield* this.leaveUnchanged();
     }
     // The kernel may report a failure only once: to this sync, so that the next one succeeds.
-    if (this.#early.sync !== undefined) yield* settle(this.#early.sync);
+    if (this.#early.sync !== undefined) yield* waitFor(this.#early.sync);
     yield* this.#file!.finish(durability !== "none");
     // Opened before the rename: a directory that can't be opened is no reason to have replaced.
     if (durability === "full") yield* this.#openDir(dir);
@@ -204,10 +204,10 @@ export class FileStage {
   /** The same; returns the error that kept the temporary file from going. */
   *#undo(): Steps<OsError | undefined> {
     // The last error of a handle that is given up says nothing.
-    if (this.#file !== undefined) yield* caught(this.#file.close());
-    yield* caught(this.#closeDir());
-    if (this.#comparison !== undefined) yield* caught(this.#comparison.close());
-    const left = yield* caught(this.#unlink());
+    if (this.#file !== undefined) yield* catchOsError(this.#file.close());
+    yield* catchOsError(this.#closeDir());
+    if (this.#comparison !== undefined) yield* catchOsError(this.#comparison.close());
+    const left = yield* catchOsError(this.#unlink());
     yield* removeDirs(this.#os, this.#dirs);
     return left;
   }
@@ -220,7 +220,7 @@ export class FileStage {
 
   /** A link, unlike a rename, fails if the path exists: link(2), EEXIST. */
   *#link(path: string): Steps<void> {
-    const error = yield* caught(this.#os.link(this.#temp!, path));
+    const error = yield* catchOsError(this.#os.link(this.#temp!, path));
     if (error === undefined) return;
     // Over NFS a link may have been made though the call failed: open(2), on O_EXCL.
     if ((yield* this.#os.lstat(this.#temp!)).links === 2) return;
@@ -228,7 +228,7 @@ export class FileStage {
     if (!isNotOffered(error)) throw error;
     const why = `the file system refused a hard link (${error.code}), which it takes to create a ` +
       `file and never replace one; use another directory, or allow it to be replaced (overwrite)`;
-    throw new Refusal("ERR_UNSUPPORTED", path, why);
+    throw new RefusedError("ERR_UNSUPPORTED", path, why);
   }
 
   /** Opens the directory to sync it later, after having synced the new ones above it. */
@@ -262,12 +262,12 @@ export class FileStage {
 export function fileTarget(found: Target, settings: FileSettings): Target {
   const { path, name, stat } = found;
   if (name === "" || stat?.kind === "directory") {
-    throw new Refusal("EISDIR", path, "it is a directory (EISDIR)");
+    throw new RefusedError("EISDIR", path, "it is a directory (EISDIR)");
   }
   if (stat !== undefined && !settings.overwrite) throw new OsError("EEXIST", "lstat", path);
   if (stat?.kind === "other") {
     const why = "it is a device, pipe or socket, which a file must not replace";
-    throw new Refusal("ERR_UNSUPPORTED", path, why);
+    throw new RefusedError("ERR_UNSUPPORTED", path, why);
   }
   return stat?.kind === "symlink" ? { ...found, stat: undefined } : found;
 }

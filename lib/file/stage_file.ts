@@ -14,7 +14,7 @@ import {
 import { systemCalls } from "../os/system.ts";
 import type { Os } from "../os/port.ts";
 import { toPath } from "../core/paths.ts";
-import { queue, Staging } from "../stage/lifecycle.ts";
+import { queue, StageLifecycle } from "../stage/lifecycle.ts";
 import { runAsync, runSync, type Steps } from "../core/steps.ts";
 
 /**
@@ -134,13 +134,13 @@ function syncForm(staged: Staged): StagedFileSync {
 /** What both forms of a staged file do, as steps. */
 class Staged {
   readonly #stage: FileStage;
-  readonly #staging: Staging<WriteResult>;
+  readonly #staging: StageLifecycle<WriteResult>;
   readonly #writer: BlockWriter;
   readonly #encoder = new ChunkEncoder();
 
   constructor(os: Os, given: string, settings: FileSettings) {
     this.#stage = new FileStage(os, given, settings);
-    this.#staging = new Staging(given, this.#stage);
+    this.#staging = new StageLifecycle(given, this.#stage);
     this.#writer = new BlockWriter(this.#stage, settings);
   }
 

@@ -14,7 +14,7 @@ import {
 import { writeFile } from "./atomic_write.ts";
 import { syncDir } from "../fs/sync.ts";
 import { describeFailure } from "../fs/failure.ts";
-import { caught, isMissing, OsError, Refusal, SourceError } from "../core/errors.ts";
+import { catchOsError, isMissing, OsError, RefusedError, SourceError } from "../core/errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
 import { systemCalls } from "../os/system.ts";
 import { whyNoLocks } from "../os/permissions.ts";
@@ -22,8 +22,15 @@ import type { Os } from "../os/port.ts";
 import { inside, toPath } from "../core/paths.ts";
 import { readAll } from "../fs/io.ts";
 import { isListed, whileStale } from "../fs/shared_fs.ts";
-import { runAsync, runSync, settle, type Steps } from "../core/steps.ts";
-import { locate, look, makeDirs, type NewDirs, removeDirs, type Target } from "../fs/target.ts";
+import { runAsync, runSync, type Steps, waitFor } from "../core/steps.ts";
+import {
+  locate,
+  lstatOrUndefined,
+  makeDirs,
+  type NewDirs,
+  removeDirs,
+  type Target,
+} from "../fs/target.ts";
 import {
   type UpdateJsonOptions,
   updateJsonSettings,
@@ -202,7 +209,7 @@ export function* update(
   } catch (error) {
     throw describeFailure(error, "update", given, { existed: true, path });
   } finally {
-    const error = held && (yield* caught(releaseLock(os, held)));
+    const error = held && (yield* catchOsError(releaseLock(os, held)));
     if (error !== undefined) {
       result?.warnings.push(`the lock file ${JSON.stringify(held!.path)} could not be removed`);
     }
@@ -212,7 +219,7 @@ export function* update(
 
 /** A file's content; nothing if there is none. What is no file is refused when it is to be written. */
 function* readIfThere(os: Os, { path, dir, name }: Target): Steps<Uint8Array | undefined> {
-  const stat = yield* look(os, path);
+  const stat = yield* lstatOrUndefined(os, path);
   if (stat !== undefined) {
     if (stat.kind !== "file") return undefined;
     try {
@@ -238,15 +245,15 @@ function* lockTarget(
     const why =
       `this runtime has no kernel locks (${whyNoLocks()}), without which updates get lost; use ` +
       "another runtime, or take that risk (lock: false)";
-    throw new Refusal("ERR_UNSUPPORTED", given, why);
+    throw new RefusedError("ERR_UNSUPPORTED", given, why);
   }
   for (;;) {
     settings.signal?.throwIfAborted();
     const target = yield* find();
     const { dir, name } = target;
-    if (name === "") throw new Refusal("EISDIR", given, "it is a directory (EISDIR)");
+    if (name === "") throw new RefusedError("EISDIR", given, "it is a directory (EISDIR)");
     if (!settings.lock) return { target, held: undefined };
-    if (settings.createParents && (yield* look(os, inside(dir, "."))) === undefined) {
+    if (settings.createParents && (yield* lstatOrUndefined(os, inside(dir, "."))) === undefined) {
       yield* makeDirs(os, dir, dirs);
     }
     const held = yield* acquireLock(os, dir, name, settings);
@@ -278,5 +285,5 @@ function* changed(
   } catch (error) {
     failed(error);
   }
-  return yield* settle(answer);
+  return yield* waitFor(answer);
 }

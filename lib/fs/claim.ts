@@ -4,13 +4,13 @@
  */
 
 import { basename } from "node:path";
-import { caught, isMissing, OsError, Refusal } from "../core/errors.ts";
+import { catchOsError, isMissing, OsError, RefusedError } from "../core/errors.ts";
 import { newToken, recognise, trashName } from "../core/names.ts";
 import { type Handle, type Os, sameFile } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { isRemote, lookAfresh } from "./shared_fs.ts";
+import { isShared, lstatUncached } from "./shared_fs.ts";
 import type { Steps } from "../core/steps.ts";
-import { look } from "./target.ts";
+import { lstatOrUndefined } from "./target.ts";
 
 /** A directory that this process has marked as its own; without a handle where that can't be had. */
 export interface Claim {
@@ -47,20 +47,20 @@ export function* claim(os: Os, path: string): Steps<Claim | undefined> {
 const MARK = "lock";
 
 function* isMarkedInside(os: Os, path: string): Steps<boolean> {
-  return isTransaction(path) && (yield* isShared(os, path));
+  return isTransaction(path) && (yield* isOnSharedFs(os, path));
 }
 
 function isTransaction(path: string): boolean {
   return recognise(basename(path), "directory")?.kind === "transaction";
 }
 
-function* isShared(os: Os, path: string): Steps<boolean> {
-  return yield* isRemote(os, path, (yield* os.lstat(path)).dev);
+function* isOnSharedFs(os: Os, path: string): Steps<boolean> {
+  return yield* isShared(os, path, (yield* os.lstat(path)).dev);
 }
 
 /** Whether a mark on a directory keeps out everybody. */
 export function* canClaim(os: Os, path: string): Steps<boolean> {
-  return (yield* os.canLock()) && (isTransaction(path) || !(yield* isShared(os, path)));
+  return (yield* os.canLock()) && (isTransaction(path) || !(yield* isOnSharedFs(os, path)));
 }
 
 /** Takes the mark off. */
@@ -79,7 +79,7 @@ export function* withScratch<T>(
     return yield* use(path);
   } finally {
     // What stays, after an error of the disk, is trash by its name.
-    yield* caught(os.removeTree(path));
+    yield* catchOsError(os.removeTree(path));
     yield* unclaim(os, claimed);
   }
 }
@@ -99,11 +99,11 @@ export function* makeClaimed(
       if (claimed !== undefined) return { path, claimed };
       // Another process found it before it was marked, and removes it.
     } finally {
-      if (claimed === undefined) yield* caught(os.removeTree(path));
+      if (claimed === undefined) yield* catchOsError(os.removeTree(path));
     }
   }
   const why = "what is made there is not found again: each look says that it is another (ESTALE)";
-  throw new Refusal("ESTALE", dir, why);
+  throw new RefusedError("ESTALE", dir, why);
 }
 
 function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
@@ -117,9 +117,9 @@ function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
   if (claimed?.handle === undefined) return claimed;
   let keep = false;
   try {
-    const there = yield* look(os, path);
+    const there = yield* lstatOrUndefined(os, path);
     const marked = (yield* isMarkedInside(os, path))
-      ? yield* lookAfresh(os, inside(path, MARK))
+      ? yield* lstatUncached(os, inside(path, MARK))
       : there;
     keep = there !== undefined && marked !== undefined &&
       sameFile(marked, yield* os.fstat(claimed.handle));

@@ -3,12 +3,12 @@
  * but not their inodes; modes, times and, where allowed, owners are the same.
  */
 
-import { Refusal } from "../core/errors.ts";
+import { RefusedError } from "../core/errors.ts";
 import { copyFile, finishCopy } from "./new_file.ts";
 import type { Entry, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { parallel, settle, type Steps } from "../core/steps.ts";
-import { look } from "./target.ts";
+import { parallel, type Steps, waitFor } from "../core/steps.ts";
+import { lstatOrUndefined } from "./target.ts";
 
 /** Copies what is in a directory into another one that is there; `onFile` is told each file's size. */
 export function* copyTree(
@@ -22,7 +22,7 @@ export function* copyTree(
   const others = entries.filter(({ kind }) => kind !== "directory").values();
   yield* parallel(function* () {
     signal?.throwIfAborted();
-    const next = yield* settle(others.next());
+    const next = yield* waitFor(others.next());
     return next.done ? undefined : copyEntry(os, from, to, next.value, onFile);
   });
   for (const { name, kind } of entries) {
@@ -51,7 +51,7 @@ function* copyEntry(
   if (kind === "symlink") return yield* os.symlink(yield* os.readlink(path), copy);
   if (kind !== "file") {
     const why = `${JSON.stringify(path)} is a device, pipe or socket, which can't be copied`;
-    throw new Refusal("ERR_UNSUPPORTED", path, why);
+    throw new RefusedError("ERR_UNSUPPORTED", path, why);
   }
   const { size } = yield* copyFile(os, path, copy);
   onFile(size);
@@ -59,7 +59,7 @@ function* copyEntry(
 
 /** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */
 export function* refuseNonUtf8(os: Os, path: string): Steps<void> {
-  if (!path.includes("\ufffd") || (yield* look(os, path)) !== undefined) return;
+  if (!path.includes("\ufffd") || (yield* lstatOrUndefined(os, path)) !== undefined) return;
   const why = `the name ${JSON.stringify(path)} is not UTF-8, so it can't be taken over; rename it`;
-  throw new Refusal("EILSEQ", path, why);
+  throw new RefusedError("EILSEQ", path, why);
 }

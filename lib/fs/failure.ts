@@ -8,7 +8,7 @@ import {
   OsError,
   type Outcome,
   outcomeOf,
-  Refusal,
+  RefusedError,
   SourceError,
   UntornError,
 } from "../core/errors.ts";
@@ -58,7 +58,7 @@ export function describeFailure(
 }
 
 /** The cause of a failure and the advice, for a list that names the path beside it. */
-export function reasonOf(error: OsError | Refusal, target: string): string {
+export function reasonOf(error: OsError | RefusedError, target: string): string {
   const operation = "clean up";
   const { what, advice } = explain(error, { operation, target, path: target })!;
   return advice === "" ? what : `${what}; ${advice}`;
@@ -81,7 +81,7 @@ function explain(
     const what = `${source} failed: ${text(error.cause)}`;
     return { code: "ERR_SOURCE", what, advice: "", cause: error.cause };
   }
-  if (error instanceof Refusal) {
+  if (error instanceof RefusedError) {
     return {
       code: error.code,
       what: error.message,

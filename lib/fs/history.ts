@@ -5,7 +5,7 @@
 import type { Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
-import { look } from "./target.ts";
+import { lstatOrUndefined } from "./target.ts";
 import { trash } from "./trash.ts";
 
 /** Moves a version into the history; returns its number, which is after all there are and after `last`. */
@@ -15,7 +15,7 @@ export function* addVersion(
   version: string,
   last: number = 0,
 ): Steps<number> {
-  if ((yield* look(os, history)) === undefined) yield* os.mkdir(history, 0o777);
+  if ((yield* lstatOrUndefined(os, history)) === undefined) yield* os.mkdir(history, 0o777);
   const latest = (yield* versions(os, history)).at(-1) ?? 0;
   const number = Math.max(latest, last) + 1;
   yield* os.rename(version, inside(history, `${number}`));

@@ -3,7 +3,7 @@
  * not even while it is staged, open to anyone whom the old one kept out.
  */
 
-import { caught, isNotOffered } from "../core/errors.ts";
+import { catchOsError, isNotOffered } from "../core/errors.ts";
 import type { Handle, Os, Stat } from "../os/port.ts";
 import type { Steps } from "../core/steps.ts";
 
@@ -87,7 +87,7 @@ function* giveTo(
   { uid: wanted = now.uid, gid }: Owner,
 ): Steps<void> {
   for (const uid of now.gid === gid ? [wanted] : [wanted, now.uid]) {
-    const error = yield* caught(os.chown(file, path, uid, gid));
+    const error = yield* catchOsError(os.chown(file, path, uid, gid));
     if (error === undefined) return;
     // EACCES, EPERM: it is not the owner's to give. EINVAL: it is not mapped in this namespace.
     if (!isNotOffered(error, "EACCES")) throw error;

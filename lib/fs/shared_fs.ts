@@ -11,7 +11,7 @@ import { OsError } from "../core/errors.ts";
 import type { Os, Stat } from "../os/port.ts";
 import type { Steps } from "../core/steps.ts";
 import { inside } from "../core/paths.ts";
-import { look } from "./target.ts";
+import { lstatOrUndefined } from "./target.ts";
 
 /** So long, in ms, may something be remembered: a second by FUSE, and one and a part of one by GlusterFS. */
 export const REMEMBERED: number = 3500;
@@ -20,7 +20,7 @@ export const REMEMBERED: number = 3500;
 const PATIENCE = 20_000;
 
 /** Whether other machines may have the file system of a path, which has this number (`st_dev`). */
-export function* isRemote(os: Os, path: string, dev: number): Steps<boolean> {
+export function* isShared(os: Os, path: string, dev: number): Steps<boolean> {
   // Only what is on a block device has a major number: it is this machine's own.
   if (((dev >>> 8) & 0xfff) !== 0) return false;
   const type = yield* os.fsType(path);
@@ -39,11 +39,11 @@ export function* refresh(
   dev: number,
   names: string[] = [],
 ): Steps<ReadonlySet<string> | undefined> {
-  if (!(yield* isRemote(os, dir, dev))) return undefined;
+  if (!(yield* isShared(os, dir, dev))) return undefined;
   const there = new Set((yield* os.readdir(dir)).map(({ name }) => name));
   const deadline = performance.now() + REMEMBERED;
   for (const name of names) {
-    while (!there.has(name) && (yield* look(os, inside(dir, name))) !== undefined) {
+    while (!there.has(name) && (yield* lstatOrUndefined(os, inside(dir, name))) !== undefined) {
       // It has come back since.
       if (performance.now() > deadline) return there;
       yield* os.sleep(10);
@@ -54,7 +54,7 @@ export function* refresh(
 
 /** Whether a directory that other machines may change lists a name; of one of this machine, looks tell that. */
 export function* isListed(os: Os, dir: string, name: string): Steps<boolean> {
-  const stat = yield* look(os, dir);
+  const stat = yield* lstatOrUndefined(os, dir);
   const listed = stat === undefined ? undefined : yield* refresh(os, dir, stat.dev);
   return listed?.has(name) ?? false;
 }
@@ -86,12 +86,12 @@ export function isStale(error: unknown): boolean {
 
 /** Waits until all other machines have forgotten what was there before, if there are any. */
 export function* beForgotten(os: Os, path: string): Steps<void> {
-  if (yield* isRemote(os, path, (yield* os.lstat(path)).dev)) yield* os.sleep(REMEMBERED);
+  if (yield* isShared(os, path, (yield* os.lstat(path)).dev)) yield* os.sleep(REMEMBERED);
 }
 
 /** What is at a path now, whatever the kernel remembers; nothing if nothing is. */
-export function* lookAfresh(os: Os, path: string): Steps<Stat | undefined> {
+export function* lstatUncached(os: Os, path: string): Steps<Stat | undefined> {
   const dir = dirname(path);
   yield* refresh(os, dir, (yield* os.lstat(dir)).dev, [basename(path)]);
-  return yield* look(os, path);
+  return yield* lstatOrUndefined(os, path);
 }

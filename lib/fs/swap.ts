@@ -3,17 +3,17 @@
  * missing, or by two renames, between which it is.
  */
 
-import { Refusal, withOutcome } from "../core/errors.ts";
+import { RefusedError, withOutcome } from "../core/errors.ts";
 import { siblingName } from "../core/names.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { lookAfresh } from "./shared_fs.ts";
+import { lstatUncached } from "./shared_fs.ts";
 import type { Steps } from "../core/steps.ts";
-import { look } from "./target.ts";
+import { lstatOrUndefined } from "./target.ts";
 import { withScratch } from "./claim.ts";
 
 /** How a directory got into its place; `"journal"`: it stayed, and what is in it was replaced. */
-export type Swap = "create" | "exchange" | "rename" | "journal";
+export type SwapMethod = "create" | "exchange" | "rename" | "journal";
 
 /** The names of a swap. */
 export interface SwapPaths {
@@ -57,7 +57,10 @@ export function* proveExchange(os: Os, scratch: string): Steps<boolean> {
   yield* os.mkdir(other, 0o700);
   const before = [(yield* os.lstat(one)).ino, (yield* os.lstat(other)).ino];
   const done = yield* os.exchange(one, other);
-  const after = [(yield* look(os, one))?.ino, (yield* look(os, other))?.ino];
+  const after = [
+    (yield* lstatOrUndefined(os, one))?.ino,
+    (yield* lstatOrUndefined(os, other))?.ino,
+  ];
   return done && after[0] === before[1] && after[1] === before[0];
 }
 
@@ -80,7 +83,7 @@ export function* chooseSwap(
   if (wanted === "exchange" && !exchange) {
     const why = "two directories can't be exchanged here: the file system has no such call, or " +
       "the runtime's FFI is not permitted (--allow-ffi); allow two renames (swap: auto)";
-    throw new Refusal("ERR_UNSUPPORTED", dir, why);
+    throw new RefusedError("ERR_UNSUPPORTED", dir, why);
   }
   return { exchange, rename: wanted !== "exchange" };
 }
@@ -91,10 +94,10 @@ export function* swapDirs(
   paths: SwapPaths,
   choice: SwapChoice,
   before: Stat | undefined,
-): Steps<Swap> {
+): Steps<SwapMethod> {
   const staged = yield* os.lstat(paths.staging);
   return yield* withOutcome(swapIn(os, paths, choice, before !== undefined), function* () {
-    const ino = (yield* lookAfresh(os, paths.live))?.ino;
+    const ino = (yield* lstatUncached(os, paths.live))?.ino;
     return ino === staged.ino ? "replaced" : ino === before?.ino ? "unchanged" : "unknown";
   });
 }
@@ -108,7 +111,7 @@ export function* swapIn(
   paths: SwapPaths,
   choice: SwapChoice,
   exists: boolean,
-): Steps<Swap> {
+): Steps<SwapMethod> {
   const { live, staging } = paths;
   if (!exists) {
     yield* os.rename(staging, live);
@@ -116,7 +119,7 @@ export function* swapIn(
   }
   if (choice.exchange && (yield* os.exchange(staging, live))) return "exchange";
   if (!choice.rename) {
-    throw new Refusal("ERR_UNSUPPORTED", live, "the system refused the exchange");
+    throw new RefusedError("ERR_UNSUPPORTED", live, "the system refused the exchange");
   }
   yield* renameTwice(os, paths);
   return "rename";

@@ -3,7 +3,7 @@
  * a directory that was not synced itself neither links nor empty directories.
  */
 
-import { caught, isNotOffered } from "../core/errors.ts";
+import { catchOsError, isNotOffered } from "../core/errors.ts";
 import type { Handle, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { parallel, type Steps } from "../core/steps.ts";
@@ -55,7 +55,7 @@ export function* walkStage(
  * if they can't be copied (`with_inner_blocking_task`, ext/io/lib.rs). Does nothing where none can be opened.
  */
 export function* syncIfReadable(os: Os, path: string): Steps<void> {
-  const error = yield* caught(syncFile(os, path));
+  const error = yield* catchOsError(syncFile(os, path));
   if (error !== undefined && error.call !== "open") throw error;
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { isMissing, OsError, Refusal } from "../core/errors.ts";
+import { isMissing, OsError, RefusedError } from "../core/errors.ts";
 import { missingFlags } from "../os/permissions.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside, split, withoutSlash } from "../core/paths.ts";
@@ -59,7 +59,7 @@ export function* locate(
 }
 
 /** What is at a path; nothing if nothing is. */
-export function* look(os: Os, path: string): Steps<Stat | undefined> {
+export function* lstatOrUndefined(os: Os, path: string): Steps<Stat | undefined> {
   try {
     return yield* os.lstat(path);
   } catch (error) {
@@ -103,7 +103,7 @@ function refuseUnpermitted(
   const flags = missingFlags(dir, told);
   const why = `it is a link to ${JSON.stringify(path)}, for which permission was not given`;
   const advice = `run again with ${flags.join(" ")}`;
-  throw new Refusal("ERR_PERMISSION", given, `${why}; ${advice}`);
+  throw new RefusedError("ERR_PERMISSION", given, `${why}; ${advice}`);
 }
 
 /** Directories that did not exist a moment ago. */
@@ -152,9 +152,9 @@ export function* removeDirs(os: Os, dirs: NewDirs): Steps<void> {
 }
 
 /** What is at an entry's path; nothing where a file has the name of a directory above. */
-export function* present(os: Os, path: string): Steps<Stat | undefined> {
+export function* lstatEntry(os: Os, path: string): Steps<Stat | undefined> {
   try {
-    return yield* look(os, path);
+    return yield* lstatOrUndefined(os, path);
   } catch (error) {
     if (error instanceof OsError && error.code === "ENOTDIR") return undefined;
     throw error;
@@ -166,16 +166,16 @@ export function* locateDir(os: Os, given: string): Steps<Target> {
   const target = yield* locate(os, withoutSlash(given), true);
   if (target.name !== "") return target;
   const why = "a directory is named by its own name, not by . or .. or /";
-  throw new Refusal("EINVAL", target.path, why);
+  throw new RefusedError("EINVAL", target.path, why);
 }
 
 /** Refuses an entry that a directory can't replace; `dev` is the file system of the directory above. */
 export function expectDirectory(path: string, stat: Stat | undefined, dev: number): void {
   if (stat === undefined) return;
   if (stat.kind !== "directory") {
-    throw new Refusal("ENOTDIR", path, "it is not a directory (ENOTDIR)");
+    throw new RefusedError("ENOTDIR", path, "it is not a directory (ENOTDIR)");
   }
   if (stat.dev !== dev) {
-    throw new Refusal("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
+    throw new RefusedError("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
   }
 }

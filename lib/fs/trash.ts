@@ -6,12 +6,12 @@
 
 import { claim, unclaim } from "./claim.ts";
 import { syncDir } from "./sync.ts";
-import { caught, OsError, Refusal } from "../core/errors.ts";
+import { catchOsError, OsError, RefusedError } from "../core/errors.ts";
 import { newToken, trashName } from "../core/names.ts";
 import type { Entry, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
-import { look } from "./target.ts";
+import { lstatOrUndefined } from "./target.ts";
 
 /** Renames a tree to trash in `dir`, and deletes it; `sync` as for {@link trashClaimed}. */
 export function* trash(os: Os, dir: string, path: string, sync: boolean = false): Steps<void> {
@@ -42,7 +42,7 @@ export function* trashClaimed(
 /** Deletes a tree, with directories in it that may not be changed before they are made so. */
 export function* removeAll(os: Os, path: string): Steps<void> {
   yield* refuseMounts(os, path);
-  const error = yield* caught(os.removeTree(path));
+  const error = yield* catchOsError(os.removeTree(path));
   if (error === undefined) return;
   if (error.code !== "EACCES") throw error;
   yield* makeTreeWritable(os, path);
@@ -57,13 +57,13 @@ export function* refuseMounts(os: Os, path: string): Steps<void> {
   const { dev } = yield* os.lstat(path);
   for (const left = [path]; left.length > 0;) {
     const dir = left.pop()!;
-    const there = yield* look(os, dir);
+    const there = yield* lstatOrUndefined(os, dir);
     if (there === undefined) continue;
     if (there.dev !== dev) {
       const why = `${
         JSON.stringify(dir)
       } is a mount point, which is not emptied; unmount it (EXDEV)`;
-      throw new Refusal("EXDEV", dir, why);
+      throw new RefusedError("EXDEV", dir, why);
     }
     let entries: Entry[] = [];
     try {

@@ -5,15 +5,15 @@
 
 import { dirname } from "node:path";
 import { syncDir } from "../fs/sync.ts";
-import { caught } from "../core/errors.ts";
-import { keptName, newToken } from "../core/names.ts";
+import { catchOsError } from "../core/errors.ts";
+import { newToken, quarantineName } from "../core/names.ts";
 import type { Handle, Os, Stat } from "../os/port.ts";
 import { inside, split } from "../core/paths.ts";
-import { type Change, isMarked } from "./record.ts";
+import { type Change, hasFingerprint } from "./record.ts";
 import { beForgotten } from "../fs/shared_fs.ts";
 import type { Steps } from "../core/steps.ts";
 import { chooseSwap, swapIn, type SwapPaths, swapPaths } from "../fs/swap.ts";
-import { look, makeDirs, type NewDirs } from "../fs/target.ts";
+import { lstatOrUndefined, makeDirs, type NewDirs } from "../fs/target.ts";
 import { refuseOutside } from "./within_root.ts";
 
 /** A committed transaction. */
@@ -72,7 +72,7 @@ function* apply(
   { made }: Entered,
 ): Steps<void> {
   const path = inside(root, change.path);
-  const now = yield* look(os, path);
+  const now = yield* lstatOrUndefined(os, path);
   switch (change.do) {
     case "make": {
       const dirs: NewDirs = { made: [], parents: [] };
@@ -89,20 +89,20 @@ function* apply(
       const { ino, birth } = change.moved;
       if (now?.ino !== ino || now.birth !== birth) return;
       const to = inside(root, change.to);
-      if (recovering && !isMarked(change.before, yield* look(os, to))) return;
+      if (recovering && !hasFingerprint(change.before, yield* lstatOrUndefined(os, to))) return;
       return yield* os.rename(path, to);
     }
   }
   const staged = inside(dir, change.staged);
-  const there = yield* look(os, staged);
+  const there = yield* lstatOrUndefined(os, staged);
   if (change.do === "swap") {
     if (there?.ino === change.ino) yield* swap(os, path, staged, now, recovering && change);
   } else if (change.do === "write") {
-    if (there === undefined || recovering && !isMarked(change.before, now)) return;
+    if (there === undefined || recovering && !hasFingerprint(change.before, now)) return;
     yield* os.rename(staged, path);
   } else {
-    if (there !== undefined || recovering && !isMarked(change.before, now)) return;
-    const error = yield* caught(os.rename(path, staged));
+    if (there !== undefined || recovering && !hasFingerprint(change.before, now)) return;
+    const error = yield* catchOsError(os.rename(path, staged));
     if (error !== undefined && error.code !== "ENOENT") throw error;
   }
 }
@@ -122,11 +122,11 @@ function* swap(
   const { dir, name } = split(path);
   const paths: SwapPaths = { ...swapPaths(dir, name), staging: staged, old: previousPath(staged) };
   if (since) {
-    const aside = yield* look(os, paths.old);
-    if (aside === undefined && !isMarked(since.before, now)) return;
+    const aside = yield* lstatOrUndefined(os, paths.old);
+    if (aside === undefined && !hasFingerprint(since.before, now)) return;
     if (aside !== undefined && now !== undefined) {
       // Made while the version before stood aside: by somebody who missed it, and may need it.
-      yield* os.rename(path, inside(dir, keptName(name, newToken())));
+      yield* os.rename(path, inside(dir, quarantineName(name, newToken())));
       now = undefined;
     }
   }
@@ -143,7 +143,7 @@ function* onOpen(
   const open = yield* os.openDir(path);
   if (open === undefined) return;
   try {
-    const error = yield* caught(act(open));
+    const error = yield* catchOsError(act(open));
     if (error !== undefined && error.code !== "EPERM") throw error;
   } finally {
     yield* os.close(open);

@@ -6,14 +6,21 @@
 import { dirname } from "node:path";
 import { writeFully } from "../fs/io.ts";
 import { syncDir } from "../fs/sync.ts";
-import { afterReplacing, Refusal, withOutcome } from "../core/errors.ts";
+import { afterReplacing, RefusedError, withOutcome } from "../core/errors.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { type Change, isMarked, markOf, type PendingChange, RECORD, toText } from "./record.ts";
-import { isRemote, lookAfresh, refresh } from "../fs/shared_fs.ts";
+import {
+  type Change,
+  fingerprint,
+  hasFingerprint,
+  type PendingChange,
+  RECORD,
+  toText,
+} from "./record.ts";
+import { isShared, lstatUncached, refresh } from "../fs/shared_fs.ts";
 import { applyAll, type Committed } from "./apply.ts";
 import type { Steps } from "../core/steps.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 
 /** A transaction that is staged as a whole. */
 export interface Commit {
@@ -36,7 +43,7 @@ export function* commitAll(
 ): Steps<boolean> {
   const { ino, dev } = yield* os.lstat(inside(root, "."));
   yield* refreshAround(os, root, pending, dev);
-  const changes = yield* withMarks(os, root, pending);
+  const changes = yield* withFingerprints(os, root, pending);
   const path = inside(staged, RECORD);
   const record = yield* os.create(path, 0o600);
   try {
@@ -48,7 +55,7 @@ export function* commitAll(
   if (sync) yield* syncDir(os, staged);
   signal?.throwIfAborted();
   yield* withOutcome(os.rename(staged, committed), function* () {
-    return (yield* lookAfresh(os, staged)) === undefined ? "unknown" : "unchanged";
+    return (yield* lstatUncached(os, staged)) === undefined ? "unknown" : "unchanged";
   });
   return yield* afterReplacing(makeAll(os, { root, dir: committed, changes, sync }));
 }
@@ -66,23 +73,23 @@ function* refreshAround(
   changes: readonly PendingChange[],
   dev: number,
 ): Steps<void> {
-  if (!(yield* isRemote(os, root, dev))) return;
-  const paths = changes.filter(hasMark).flatMap((change) =>
+  if (!(yield* isShared(os, root, dev))) return;
+  const paths = changes.filter(needsFingerprint).flatMap((change) =>
     "to" in change ? [change.path, change.to] : change.path
   );
   for (const dir of new Set(paths.map((path) => dirname(inside(root, path))))) {
     // Or it is yet to be made.
-    if ((yield* look(os, dir)) !== undefined) yield* refresh(os, dir, dev);
+    if ((yield* lstatOrUndefined(os, dir)) !== undefined) yield* refresh(os, dir, dev);
   }
 }
 
 /** Whether the record has to say what was at the target of a change. */
-function hasMark(change: PendingChange): boolean {
+function needsFingerprint(change: PendingChange): boolean {
   return !["make", "mode", "stamp"].includes(change.do);
 }
 
 /** Notes what is at each target now; refuses a change that can't be made as it was meant any more. */
-function* withMarks(
+function* withFingerprints(
   os: Os,
   root: string,
   pending: readonly PendingChange[],
@@ -90,16 +97,16 @@ function* withMarks(
   const removed = new Set<string>();
   const changes: Change[] = [];
   for (const change of pending) {
-    if (!hasMark(change)) {
+    if (!needsFingerprint(change)) {
       changes.push(change as Change);
       continue;
     }
     const target = change.do === "rename" ? change.to : change.path;
     const path = inside(root, target);
-    const stat = removed.has(target) ? undefined : yield* look(os, path);
+    const stat = removed.has(target) ? undefined : yield* lstatOrUndefined(os, path);
     if (change.do === "remove") removed.add(target);
     else yield* expectFitting(os, root, change, path, stat);
-    changes.push({ ...change, before: markOf(stat) } as Change);
+    changes.push({ ...change, before: fingerprint(stat) } as Change);
   }
   return changes;
 }
@@ -113,12 +120,12 @@ function* expectFitting(
 ): Steps<void> {
   const refuse = (path: string): never => {
     const why = `${JSON.stringify(path)} was changed by another process meanwhile; try again`;
-    throw new Refusal("EBUSY", path, why);
+    throw new RefusedError("EBUSY", path, why);
   };
   // A directory was carried over as it was.
-  if (change.do === "swap" && !isMarked(change.before, stat)) refuse(path);
+  if (change.do === "swap" && !hasFingerprint(change.before, stat)) refuse(path);
   if (change.do !== "swap" && stat?.kind === "directory") refuse(path);
   if (change.do !== "rename") return;
   const from = inside(root, change.path);
-  if ((yield* look(os, from))?.ino !== change.moved.ino) refuse(from);
+  if ((yield* lstatOrUndefined(os, from))?.ino !== change.moved.ino) refuse(from);
 }

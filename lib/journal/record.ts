@@ -3,13 +3,13 @@
  * the disk, so what is in it is checked as if anybody had written it.
  */
 
-import { Refusal } from "../core/errors.ts";
+import { RefusedError } from "../core/errors.ts";
 import { permissionBits } from "../core/options.ts";
 import type { Stat } from "../os/port.ts";
 import { checkRelative } from "../core/paths.ts";
 
 /** Which file or directory was at a path; of a file, which state of it. */
-export interface Mark {
+export interface Fingerprint {
   ino: number;
   birth: number;
   /** When a file's content was changed last, in whole ms, as all runtimes tell it, and its size. */
@@ -26,13 +26,13 @@ export type Change =
   /** A directory is made, if it is missing. */
   | { do: "make"; path: string }
   /** What is staged, a file or a tree, gets its place. */
-  | { do: "write"; path: string; staged: string; before: Mark | null }
+  | { do: "write"; path: string; staged: string; before: Fingerprint | null }
   /** What is there goes into the transaction's directory. */
-  | { do: "remove"; path: string; staged: string; before: Mark | null }
+  | { do: "remove"; path: string; staged: string; before: Fingerprint | null }
   /** `moved` gets another name. */
-  | { do: "rename"; path: string; to: string; moved: Mark; before: Mark | null }
+  | { do: "rename"; path: string; to: string; moved: Fingerprint; before: Fingerprint | null }
   /** A staged directory, which has this inode number, and the one that is there change their places. */
-  | { do: "swap"; path: string; staged: string; ino: number; before: Mark | null }
+  | { do: "swap"; path: string; staged: string; ino: number; before: Fingerprint | null }
   /** A directory gets these permission bits. */
   | { do: "mode"; path: string; mode: number }
   /** A directory gets this time, in ms, so that who reads in it sees that it was changed. */
@@ -56,7 +56,7 @@ export interface Part {
 }
 
 /** What is at a path, to be recognised later. */
-export function markOf(stat: Stat | undefined): Mark | null {
+export function fingerprint(stat: Stat | undefined): Fingerprint | null {
   if (stat === undefined) return null;
   const { ino, birth, mtime, size } = stat;
   return stat.kind === "directory"
@@ -65,8 +65,8 @@ export function markOf(stat: Stat | undefined): Mark | null {
 }
 
 /** Whether what is at a path is what was marked. */
-export function isMarked(mark: Mark | null, stat: Stat | undefined): boolean {
-  const now = markOf(stat);
+export function hasFingerprint(mark: Fingerprint | null, stat: Stat | undefined): boolean {
+  const now = fingerprint(stat);
   if (mark === null || now === null) return mark === now;
   return mark.ino === now.ino && mark.birth === now.birth && mark.mtime === now.mtime &&
     mark.size === now.size;
@@ -89,13 +89,13 @@ export function fromText(text: string, root: number, path: string): Change[] {
     record.changes.forEach(check);
   } catch (error) {
     const why = `${shown} is no record of a transaction (${(error as Error).message})`;
-    throw new Refusal("EINVAL", path, why);
+    throw new RefusedError("EINVAL", path, why);
   }
   if (record.root === root) return record.changes;
   const why =
     `${shown} was written in another directory, of which this one is a copy: which of its ` +
     "changes were made can't be told; compare, then remove the directory that it is in";
-  throw new Refusal("ESTALE", path, why);
+  throw new RefusedError("ESTALE", path, why);
 }
 
 function check(change: Change): void {
@@ -109,7 +109,7 @@ function check(change: Change): void {
       return checkNumber(change.mtime);
     case "rename":
       checkRelative(change.to);
-      checkMark(change.moved);
+      checkFingerprint(change.moved);
       break;
     case "swap":
       checkNumber(change.ino);
@@ -122,10 +122,10 @@ function check(change: Change): void {
     default:
       throw new TypeError("a change is of another kind");
   }
-  if (change.before !== null) checkMark(change.before);
+  if (change.before !== null) checkFingerprint(change.before);
 }
 
-function checkMark(mark: Mark): void {
+function checkFingerprint(mark: Fingerprint): void {
   checkNumber(mark.ino);
   checkNumber(mark.birth);
 }

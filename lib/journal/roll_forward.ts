@@ -7,7 +7,7 @@
 import { applyAll, previousPath } from "./apply.ts";
 import { claim, unclaim, withScratch } from "../fs/claim.ts";
 import { syncDir } from "../fs/sync.ts";
-import { caught, isMissing, Refusal } from "../core/errors.ts";
+import { catchOsError, isMissing, RefusedError } from "../core/errors.ts";
 import { recognise } from "../core/names.ts";
 import { addVersion } from "../fs/history.ts";
 import { readAll } from "../fs/io.ts";
@@ -15,10 +15,10 @@ import type { LockSettings } from "../core/options.ts";
 import type { Os } from "../os/port.ts";
 import { inside, split } from "../core/paths.ts";
 import { type Change, fromText, RECORD } from "./record.ts";
-import { lookAfresh } from "../fs/shared_fs.ts";
+import { lstatUncached } from "../fs/shared_fs.ts";
 import type { Steps } from "../core/steps.ts";
 import { swapPaths } from "../fs/swap.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 import { trashClaimed } from "../fs/trash.ts";
 
 /** Whether a transaction was brought to its end, just now or by another process, or one is at it. */
@@ -30,7 +30,7 @@ export function* rollForward(os: Os, root: string, dir: string): Steps<Ending> {
     return yield* rollForwardClaimed(os, root, dir);
   } catch (error) {
     // Another process was faster.
-    if (isMissing(error) && (yield* lookAfresh(os, dir)) === undefined) return "gone";
+    if (isMissing(error) && (yield* lstatUncached(os, dir)) === undefined) return "gone";
     throw error;
   }
 }
@@ -70,7 +70,7 @@ function* refuseForeign(os: Os, root: string, dir: string): Steps<void> {
   });
   if (uid === own) return;
   const why = `${JSON.stringify(dir)} is another user's, who must run the cleanup`;
-  throw new Refusal("EPERM", dir, why);
+  throw new RefusedError("EPERM", dir, why);
 }
 
 /** The same, waiting for another process that is at it; nothing if there is no such transaction. */
@@ -81,12 +81,12 @@ export function* finishCommitted(
   { wait, signal }: LockSettings,
 ): Steps<void> {
   const deadline = performance.now() + wait;
-  while ((yield* look(os, dir)) !== undefined) {
+  while ((yield* lstatOrUndefined(os, dir)) !== undefined) {
     signal?.throwIfAborted();
     if ((yield* rollForward(os, root, dir)) !== "another's") return;
     if (performance.now() > deadline) {
       const why = "another process is bringing a transaction to its end; try again, or wait longer";
-      throw new Refusal("ERR_LOCKED", dir, why);
+      throw new RefusedError("ERR_LOCKED", dir, why);
     }
     yield* os.sleep(10);
   }
@@ -101,9 +101,9 @@ function* archive(
 ): Steps<void> {
   const target = split(inside(root, path));
   const { history } = swapPaths(target.dir, target.name);
-  if ((yield* look(os, history)) === undefined) return;
+  if ((yield* lstatOrUndefined(os, history)) === undefined) return;
   for (const name of [staged, previousPath(staged)]) {
-    const stat = yield* look(os, inside(dir, name));
+    const stat = yield* lstatOrUndefined(os, inside(dir, name));
     if (stat !== undefined && stat.ino !== ino) yield* addVersion(os, history, inside(dir, name));
   }
 }
@@ -115,7 +115,7 @@ export function* completeAbandoned(os: Os, root: string, waiting: LockSettings):
     const path = inside(root, name);
     if (name.startsWith(".commit-")) yield* finishCommitted(os, root, path, waiting);
     // One that can't be removed is in nobody's way.
-    else yield* caught(removeAbandoned(os, root, path));
+    else yield* catchOsError(removeAbandoned(os, root, path));
   }
 }
 

@@ -1,11 +1,11 @@
 /** Paths below a root: none leaves it, neither by its letters nor through a link. */
 
 import { dirname, isAbsolute, relative, sep } from "node:path";
-import { Refusal } from "../core/errors.ts";
+import { RefusedError } from "../core/errors.ts";
 import type { Os } from "../os/port.ts";
 import { checkEntryName, inside, toPath } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 
 /** A caller's path, relative to the root, one of whose spellings an absolute one starts with. */
 export function relativeTo(roots: string[], given: string | URL): string {
@@ -33,7 +33,11 @@ export function* canonicalPath(
 ): Steps<string> {
   const { dir, real } = yield* refuseOutside(os, realRoot, path);
   if ((yield* os.lstat(real)).dev !== dev) {
-    throw new Refusal("EXDEV", real, `${JSON.stringify(real)} is on another file system (EXDEV)`);
+    throw new RefusedError(
+      "EXDEV",
+      real,
+      `${JSON.stringify(real)} is on another file system (EXDEV)`,
+    );
   }
   return relative(realRoot, inside(real, relative(dir, path))).replaceAll(sep, "/");
 }
@@ -49,9 +53,9 @@ export function* refuseOutside(
 ): Steps<{ dir: string; real: string }> {
   let dir = dirname(path);
   // What is missing has yet to be made, and can't lead anywhere.
-  while ((yield* look(os, inside(dir, "."))) === undefined) dir = dirname(dir);
+  while ((yield* lstatOrUndefined(os, inside(dir, "."))) === undefined) dir = dirname(dir);
   const real = yield* os.realpath(dir);
   if (real === realRoot || real.startsWith(inside(realRoot, ""))) return { dir, real };
   const why = `${JSON.stringify(path)} is outside ${JSON.stringify(realRoot)}, through a link`;
-  throw new Refusal("EINVAL", path, why);
+  throw new RefusedError("EINVAL", path, why);
 }

@@ -4,7 +4,7 @@
 
 import { type LockOptions, lockSettings } from "../core/options.ts";
 import { describeFailure } from "../fs/failure.ts";
-import { Refusal } from "../core/errors.ts";
+import { RefusedError } from "../core/errors.ts";
 import { acquireLock, type HeldLock, releaseLock } from "./lock_file.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import type { Os } from "../os/port.ts";
@@ -78,7 +78,7 @@ function* take(os: Os, given: string, options: LockOptions | undefined): Steps<H
   try {
     const { dir, name } = yield* locate(os, withoutSlash(given), true);
     if (name === "") {
-      throw new Refusal("EINVAL", given, "it is locked by its own name, not by . or .. or /");
+      throw new RefusedError("EINVAL", given, "it is locked by its own name, not by . or .. or /");
     }
     return yield* acquireLock(os, dir, name, settings);
   } catch (error) {

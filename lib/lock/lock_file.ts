@@ -5,7 +5,7 @@
  */
 
 import { dirname } from "node:path";
-import { caught, isMissing, OsError, Refusal } from "../core/errors.ts";
+import { catchOsError, isMissing, OsError, RefusedError } from "../core/errors.ts";
 import { writeFully } from "../fs/io.ts";
 import { type Facts, LINE, READABLE, readLines } from "./lock_line.ts";
 import { journalName, siblingName } from "../core/names.ts";
@@ -16,7 +16,7 @@ import { inside } from "../core/paths.ts";
 import { isStale, refresh, whileStale } from "../fs/shared_fs.ts";
 import { rollForward } from "../journal/roll_forward.ts";
 import type { Steps } from "../core/steps.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 
 /** A lock that is held; without a handle where the runtime has no kernel locks. */
 export interface HeldLock {
@@ -60,7 +60,7 @@ export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
   try {
     // Removed first: who opens it after this makes a new one, and who has it open sees that it is gone.
     const own = yield* os.fstat(handle);
-    const there = yield* look(os, path);
+    const there = yield* lstatOrUndefined(os, path);
     if (there !== undefined && sameFile(own, there)) yield* os.unlink(path);
   } finally {
     yield* closeLock(os, handle);
@@ -73,7 +73,7 @@ export function* releaseQuietly(
   lock: HeldLock | undefined,
   warnings: string[],
 ): Steps<void> {
-  const error = lock && (yield* caught(releaseLock(os, lock)));
+  const error = lock && (yield* catchOsError(releaseLock(os, lock)));
   if (error === undefined) return;
   warnings.push(`the lock file ${JSON.stringify(lock!.path)} could not be removed (${error.code})`);
 }
@@ -98,22 +98,22 @@ function* tryLock(
     const own = yield* os.fstat(handle);
     // What its holder before did on another machine is seen from here on, beside it too.
     yield* refresh(os, dir, own.dev, namesBeside(facts.target));
-    const there = yield* look(os, path);
+    const there = yield* lstatOrUndefined(os, path);
     if (there === undefined) return "gone";
     if (!sameFile(own, there)) return "gone";
     const found = yield* readLines(os, handle);
     if (found === undefined) {
-      throw new Refusal("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
+      throw new RefusedError("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
     }
     // If its holder died, what that left is claimed by its line until it is recovered.
-    if (!(yield* isOver(os, dir, found.transaction))) return "held";
+    if (!(yield* finishAbandonedTransaction(os, dir, found.transaction))) return "held";
     if (there.size > READABLE - LINE) {
       yield* os.unlink(path);
       return "gone";
     }
     const text = JSON.stringify({ untorn: 1, ...facts });
     const line = new TextEncoder().encode(there.size === 0 ? `${text}\n` : `\n${text}\n`);
-    const error = yield* caught(writeFully(os, handle, line));
+    const error = yield* catchOsError(writeFully(os, handle, line));
     // On a full disk it is taken without its line: to remove something must be possible there.
     const isFull = error?.code === "ENOSPC" || error?.code === "EDQUOT";
     if (error !== undefined && !(isFull && (yield* os.fstat(handle)).size === there.size)) {
@@ -122,7 +122,7 @@ function* tryLock(
     keep = true;
     return { handle };
   } catch (error) {
-    if (error instanceof OsError) yield* caught(removeUnused(os, path, handle));
+    if (error instanceof OsError) yield* catchOsError(removeUnused(os, path, handle));
     throw error;
   } finally {
     if (!keep) yield* closeLock(os, handle);
@@ -131,35 +131,43 @@ function* tryLock(
 
 /** Closes a lock file. One that another machine has removed says so, which is all the same then. */
 function* closeLock(os: Os, handle: Handle): Steps<void> {
-  const error = yield* caught(os.close(handle));
+  const error = yield* catchOsError(os.close(handle));
   if (error !== undefined && !isStale(error)) throw error;
 }
 
 /** Brings a transaction to its end, which its process did not; false if another process is at it. */
-function* isOver(os: Os, dir: string, transaction: string | undefined): Steps<boolean> {
+function* finishAbandonedTransaction(
+  os: Os,
+  dir: string,
+  transaction: string | undefined,
+): Steps<boolean> {
   if (transaction === undefined) return true;
   const path = inside(dir, transaction);
-  if ((yield* look(os, path)) === undefined) return true;
+  if ((yield* lstatOrUndefined(os, path)) === undefined) return true;
   return (yield* rollForward(os, inside(dir, dirname(transaction)), path)) !== "another's";
 }
 
 /** Removes a lock file that has no line yet; under its lock, or another may hold it by now. */
 function* removeUnused(os: Os, path: string, handle: Handle): Steps<void> {
   if (!(yield* os.tryLock(handle))) return;
-  const there = yield* look(os, path);
+  const there = yield* lstatOrUndefined(os, path);
   if (there?.size === 0 && sameFile(yield* os.fstat(handle), there)) yield* os.unlink(path);
 }
 
 /** Names the holder, where its line can be read. */
-function* lockedError(os: Os, path: string): Steps<Refusal> {
+function* lockedError(os: Os, path: string): Steps<RefusedError> {
   let { holder } = NO_LOCK;
   try {
-    ({ holder } = yield* lookAtLock(os, path));
+    ({ holder } = yield* inspectLock(os, path));
   } catch (error) {
     // Only the pid is lost.
     if (!(error instanceof OsError)) throw error;
   }
-  return new Refusal("ERR_LOCKED", path, `${holder} holds its lock; try again, or wait longer`);
+  return new RefusedError(
+    "ERR_LOCKED",
+    path,
+    `${holder} holds its lock; try again, or wait longer`,
+  );
 }
 
 /** A lock file, as it is found. */
@@ -185,12 +193,12 @@ const NO_LOCK: LockState = {
 };
 
 /** Looks at a lock without taking it, or changing anything. */
-export function lookAtLock(os: Os, path: string): Steps<LockState> {
-  return whileStale(os, dirname(path), () => lookOnce(os, path));
+export function inspectLock(os: Os, path: string): Steps<LockState> {
+  return whileStale(os, dirname(path), () => inspectOnce(os, path));
 }
 
-function* lookOnce(os: Os, path: string): Steps<LockState> {
-  const there = yield* look(os, path);
+function* inspectOnce(os: Os, path: string): Steps<LockState> {
+  const there = yield* lstatOrUndefined(os, path);
   if (there === undefined) return NO_LOCK;
   if (there.kind !== "file") return { ...NO_LOCK, state: "users" };
   let handle: Handle;

@@ -2,7 +2,7 @@
  * Chooses the binding of the runtime that this runs in, on first use: importing it touches nothing.
  */
 
-import { runSync, start, type Steps } from "../core/steps.ts";
+import { runEager, runSync, type Steps } from "../core/steps.ts";
 import { denoCalls } from "./deno.ts";
 import { nodeCalls } from "./node.ts";
 import { type Os, port } from "./port.ts";
@@ -21,7 +21,7 @@ export function systemCalls(): { readonly sync: Os; readonly async: Os } {
 
 /** Runs an operation on the asynchronous calls. */
 export async function runOnSystem<T>(operation: (os: Os) => Steps<T>): Promise<T> {
-  return await start(operation(systemCalls().async));
+  return await runEager(operation(systemCalls().async));
 }
 
 /** Runs an operation on the synchronous calls. */

@@ -4,7 +4,7 @@
 
 import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
 import { describeFailure } from "../fs/failure.ts";
-import { type CleanupReport, Findings } from "./report.ts";
+import { type CleanupReport, ReportBuilder } from "./report.ts";
 import { isMissing } from "../core/errors.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import type { Os } from "../os/port.ts";
@@ -91,7 +91,7 @@ export function* cleanUp(
   try {
     return yield* new Sweep(os, settings, acts).run(root);
   } catch (error) {
-    if (isMissing(error) && !settings.mustExist) return new Findings().report;
+    if (isMissing(error) && !settings.mustExist) return new ReportBuilder().report;
     throw describeFailure(error, acts ? "clean up" : "inspect", root);
   }
 }

@@ -22,7 +22,7 @@
  */
 
 /** What is there, under the target's lock. */
-export interface Found {
+export interface DirState {
   /** `"other"`: not a directory. */
   target: "missing" | "whole" | "invalid" | "other";
   staging: boolean;
@@ -39,7 +39,7 @@ export interface Action {
 }
 
 /** What to do with what is beside a directory, in this order. */
-export function decide({ target, staging, old, history }: Found): Action[] {
+export function planRecovery({ target, staging, old, history }: DirState): Action[] {
   const actions: Action[] = [];
   const add = (act: Action["act"], what: Action["what"], reason: string): unknown =>
     actions.push({ act, what, reason });

@@ -5,7 +5,7 @@
  */
 
 import type { CleanupSettings } from "./cleanup_options.ts";
-import { lookAtLock } from "../lock/lock_file.ts";
+import { inspectLock } from "../lock/lock_file.ts";
 import { isShortened, recognise, type Sibling, siblingName } from "../core/names.ts";
 import { OsError } from "../core/errors.ts";
 import type { Entry, Os } from "../os/port.ts";
@@ -21,7 +21,7 @@ export interface Leftovers {
   /** Transactions, being staged (`.txn-…`) and committed (`.commit-…`). */
   transactions: string[];
   /** What is not for a cleanup to touch. */
-  kept: { name: string; target: string | undefined; reason: string }[];
+  skipped: { name: string; target: string | undefined; reason: string }[];
   /** Paths of all other directories. */
   subdirs: string[];
 }
@@ -38,7 +38,7 @@ export function* findLeftovers(
     stagedFiles: [],
     trash: [],
     transactions: [],
-    kept: [],
+    skipped: [],
     subdirs: [],
   };
   const siblings: { name: string; kind: Sibling; target: string }[] = [];
@@ -64,7 +64,7 @@ export function* findLeftovers(
         break;
       case "corrupt": {
         const reason = "a version that was set aside: look at it, then remove it";
-        found.kept.push({ name, target, reason });
+        found.skipped.push({ name, target, reason });
         break;
       }
       case "transaction":
@@ -83,7 +83,7 @@ export function* findLeftovers(
     stagedFiles: found.stagedFiles.sort(byName),
     trash: found.trash.sort(),
     transactions: found.transactions.sort(),
-    kept: found.kept.sort(byName),
+    skipped: found.skipped.sort(byName),
     subdirs: found.subdirs.sort(),
   };
 }
@@ -91,7 +91,7 @@ export function* findLeftovers(
 /** Whose lock a file is; nothing if it can't be read. */
 function* targetOf(os: Os, lock: string): Steps<string | undefined> {
   try {
-    return (yield* lookAtLock(os, lock)).target;
+    return (yield* inspectLock(os, lock)).target;
   } catch (error) {
     // Then what is beside it is kept, and the report says so.
     if (error instanceof OsError) return undefined;
@@ -131,7 +131,7 @@ function* nameTargets(
     if (full !== undefined) found.targets.add(full);
     else {
       const reason = "its name is shortened, and nothing here tells its target's";
-      found.kept.push({ name, target: undefined, reason });
+      found.skipped.push({ name, target: undefined, reason });
     }
   }
 }

@@ -2,17 +2,17 @@
  * What a crash left beside a directory, finished or undone as `recovery.ts` decides; under its lock.
  */
 
-import { caught, CommitError, Refusal } from "../core/errors.ts";
+import { catchOsError, CommitError, RefusedError } from "../core/errors.ts";
 import { addVersion } from "../fs/history.ts";
-import { journalName, keptName, newToken } from "../core/names.ts";
+import { journalName, newToken, quarantineName } from "../core/names.ts";
 import { type LockSettings, shown } from "../core/options.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside, split } from "../core/paths.ts";
-import { type Action, decide, type Found } from "./decide.ts";
+import { type Action, type DirState, planRecovery } from "./decide.ts";
 import { finishCommitted } from "../journal/roll_forward.ts";
-import { settle, type Steps } from "../core/steps.ts";
+import { type Steps, waitFor } from "../core/steps.ts";
 import type { SwapPaths } from "../fs/swap.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
 import { trash } from "../fs/trash.ts";
 
@@ -21,7 +21,7 @@ export type IsValid = (path: string) => Steps<boolean>;
 
 /** The entries beside a directory, and the directory itself. */
 export interface Neighbours {
-  found: Found;
+  found: DirState;
   /** The entry at the directory's own path. */
   live: Stat | undefined;
   /** A path of a version at which there is no directory; the entry is the user's. */
@@ -32,17 +32,17 @@ export interface Neighbours {
 export function* findVersions(
   os: Os,
   paths: SwapPaths,
-  isValid: IsValid = () => settle(true),
+  isValid: IsValid = () => waitFor(true),
 ): Steps<Neighbours> {
-  const live = yield* look(os, paths.live);
-  const old = yield* look(os, paths.old);
-  const staging = yield* look(os, paths.staging);
+  const live = yield* lstatOrUndefined(os, paths.live);
+  const old = yield* lstatOrUndefined(os, paths.old);
+  const staging = yield* lstatOrUndefined(os, paths.staging);
   const isDir = (stat: Stat | undefined): boolean => stat?.kind === "directory";
   const isOther = (stat: Stat | undefined): boolean => stat !== undefined && !isDir(stat);
   const trusted = function* (path: string): Steps<"whole" | "invalid"> {
     return (yield* isValid(path)) ? "whole" : "invalid";
   };
-  let target: Found["target"] = live === undefined ? "missing" : "whole";
+  let target: DirState["target"] = live === undefined ? "missing" : "whole";
   if (isOther(live)) target = "other";
   else if (live !== undefined && (isDir(old) || isDir(staging))) {
     target = yield* trusted(paths.live);
@@ -52,7 +52,7 @@ export function* findVersions(
       target,
       staging: isDir(staging),
       old: isDir(old) ? yield* trusted(paths.old) : "missing",
-      history: isDir(yield* look(os, paths.history)),
+      history: isDir(yield* lstatOrUndefined(os, paths.history)),
     },
     live,
     inTheWay: isOther(old) ? paths.old : isOther(staging) ? paths.staging : undefined,
@@ -60,7 +60,7 @@ export function* findVersions(
 }
 
 /** Does what was decided; returns where what was acted on is now, if it still is. */
-export function* perform(
+export function* applyAction(
   os: Os,
   { dir, name }: { dir: string; name: string },
   paths: SwapPaths,
@@ -76,7 +76,7 @@ export function* perform(
   if (act === "archive") {
     return inside(paths.history, `${yield* addVersion(os, paths.history, path)}`);
   }
-  const to = act === "restore" ? paths.live : inside(dir, keptName(name, newToken()));
+  const to = act === "restore" ? paths.live : inside(dir, quarantineName(name, newToken()));
   yield* os.rename(path, to);
   return to;
 }
@@ -106,17 +106,17 @@ export function* recoverDir(
   const { found, live, inTheWay } = yield* findVersions(os, paths);
   if (refusesFiles && inTheWay !== undefined) {
     const why = `${JSON.stringify(inTheWay)} is in the way (EEXIST); remove it`;
-    throw new Refusal("EEXIST", inTheWay, why);
+    throw new RefusedError("EEXIST", inTheWay, why);
   }
-  const actions = decide(found);
+  const actions = planRecovery(found);
   const warnings: string[] = [];
   for (const action of actions) {
-    const now = yield* perform(os, { dir, name }, paths, action);
+    const now = yield* applyAction(os, { dir, name }, paths, action);
     if (action.act !== "set aside") continue;
     const of = JSON.stringify(action.what === "target" ? paths.live : paths[action.what]);
     warnings.push(`${of} was set aside (${action.reason}): see ${JSON.stringify(now)}`);
   }
-  return { live: actions.length === 0 ? live : yield* look(os, paths.live), warnings };
+  return { live: actions.length === 0 ? live : yield* lstatOrUndefined(os, paths.live), warnings };
 }
 
 /** A directory after its recovery, with its lock, if it was to be locked. */
@@ -139,7 +139,7 @@ export function* lockAndRecover(
   try {
     return { lock, ...yield* recoverDir(os, dir, name, paths, settings, refusesFiles) };
   } catch (error) {
-    const left = lock && (yield* caught(releaseLock(os, lock)));
+    const left = lock && (yield* catchOsError(releaseLock(os, lock)));
     throw left === undefined ? error : new CommitError(error, "unchanged", lock!.path);
   }
 }
@@ -164,7 +164,7 @@ export function* askValid(
   } catch (error) {
     return failed(error);
   }
-  answer = yield* settle(answer);
+  answer = yield* waitFor(answer);
   if (typeof answer === "boolean") return answer;
   throw new TypeError(`option "validate" must answer true or false, not ${shown(answer)}`);
 }

@@ -1,6 +1,6 @@
 /** What a cleanup has done or found, as it is reported. */
 
-import { OsError, Refusal } from "../core/errors.ts";
+import { OsError, RefusedError } from "../core/errors.ts";
 import { reasonOf } from "../fs/failure.ts";
 
 /** Something that a crash left, and what became of it. */
@@ -26,19 +26,19 @@ export interface CleanupReport {
   /** Versions that failed validation, kept under a name that says so. */
   quarantined: CleanupItem[];
   /** What was left alone: its owner lives, say. */
-  kept: CleanupItem[];
+  skipped: CleanupItem[];
   /** What could not be done; the rest was done all the same. */
   failed: CleanupItem[];
 }
 
 /** A report on its way. */
-export class Findings {
+export class ReportBuilder {
   readonly report: CleanupReport = {
     restored: [],
     removed: [],
     rolledForward: [],
     quarantined: [],
-    kept: [],
+    skipped: [],
     failed: [],
   };
 
@@ -55,10 +55,10 @@ export class Findings {
 
   /** Notes what kept a path from being cleaned up; any other error is a mistake, and thrown. */
   fail(error: unknown, path: string): void {
-    if (!(error instanceof OsError || error instanceof Refusal)) throw error;
+    if (!(error instanceof OsError || error instanceof RefusedError)) throw error;
     // Another process was faster.
     if (error.code === "ENOENT") return;
-    const outcome = error.code === "ERR_LOCKED" ? "kept" : "failed";
+    const outcome = error.code === "ERR_LOCKED" ? "skipped" : "failed";
     this.note(outcome, error.path ?? path, path, reasonOf(error, path));
   }
 }

@@ -6,21 +6,21 @@
 
 import { dirname, join } from "node:path";
 import type { CleanupSettings } from "./cleanup_options.ts";
-import { type CleanupReport, Findings } from "./report.ts";
+import { type CleanupReport, ReportBuilder } from "./report.ts";
 import { syncDir } from "../fs/sync.ts";
 import { reasonOf } from "../fs/failure.ts";
 import { findLeftovers } from "./leftovers.ts";
-import { acquireLock, type LockState, lookAtLock, releaseLock } from "../lock/lock_file.ts";
+import { acquireLock, inspectLock, type LockState, releaseLock } from "../lock/lock_file.ts";
 import { siblingName } from "../core/names.ts";
 import { isMissing } from "../core/errors.ts";
 import type { Entry, Os, Stat } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { askValid, findVersions, perform } from "./recover_dir.ts";
-import { type Action, decide, isOld } from "./decide.ts";
+import { applyAction, askValid, findVersions } from "./recover_dir.ts";
+import { type Action, isOld, planRecovery } from "./decide.ts";
 import { rollForward } from "../journal/roll_forward.ts";
 import type { Steps } from "../core/steps.ts";
 import { type SwapPaths, swapPaths } from "../fs/swap.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 import { canClaim, claim, unclaim } from "../fs/claim.ts";
 import { trashClaimed } from "../fs/trash.ts";
 
@@ -28,9 +28,9 @@ import { trashClaimed } from "../fs/trash.ts";
 const LISTS = {
   "restore": "restored",
   "trash": "removed",
-  "archive": "kept",
+  "archive": "skipped",
   "set aside": "quarantined",
-  "keep": "kept",
+  "keep": "skipped",
 } as const;
 
 /** One cleanup. */
@@ -40,7 +40,7 @@ export class Sweep {
   readonly #acts: boolean;
   /** Why versions failed validation, by path. */
   readonly #invalid = new Map<string, string>();
-  readonly #findings: Findings = new Findings();
+  readonly #findings: ReportBuilder = new ReportBuilder();
   /** Abandoned transactions that are completed, or would be. */
   readonly #completed = new Set<string>();
   /** Versions of the present directory that were put back, by path, and the number of those set aside. */
@@ -101,8 +101,8 @@ export class Sweep {
       yield* this.#attempt(path, this.#trash(dir, path, "was not committed"));
     }
     yield* this.#attempt(dir, this.#allTrash(dir, leftovers.trash));
-    for (const { name, target, reason } of leftovers.kept) {
-      this.#findings.note("kept", inside(dir, name), target && inside(dir, target), reason);
+    for (const { name, target, reason } of leftovers.skipped) {
+      this.#findings.note("skipped", inside(dir, name), target && inside(dir, target), reason);
     }
     const { back, aside } = this.#moved;
     if (back.length + aside > 0) yield* this.#attempt(dir, syncDir(this.#os, dir));
@@ -123,13 +123,15 @@ export class Sweep {
     const os = this.#os;
     const paths = swapPaths(dir, name);
     const lockPath = inside(dir, siblingName("lock", name));
-    const lock = yield* lookAtLock(os, lockPath);
+    const lock = yield* inspectLock(os, lockPath);
     const hands = (yield* this.#unfinished(dir, lock)) ??
       (yield* this.#handsOff(lock, lockPath, paths));
     if (hands !== undefined) {
       const hasLock = lock.state !== "none" && lock.state !== "users";
       const there = [...yield* this.#directories(paths), ...hasLock ? [lockPath] : []];
-      for (const path of there) this.#findings.note("kept", path, paths.live, hands, lock.claims);
+      for (const path of there) {
+        this.#findings.note("skipped", path, paths.live, hands, lock.claims);
+      }
       return;
     }
     const isClean = this.#acts
@@ -143,7 +145,9 @@ export class Sweep {
   /** A lock that is left of a transaction further up leads to it, and stays until that is at its end. */
   *#unfinished(dir: string, { transaction }: LockState): Steps<string | undefined> {
     if (transaction === undefined) return undefined;
-    if ((yield* look(this.#os, inside(dir, transaction))) === undefined) return undefined;
+    if ((yield* lstatOrUndefined(this.#os, inside(dir, transaction))) === undefined) {
+      return undefined;
+    }
     if (!this.#acts && this.#completed.has(join(dir, transaction))) return undefined;
     const root = yield* this.#os.realpath(inside(dir, dirname(transaction)));
     return `a transaction is to be brought to its end first: clean up ${JSON.stringify(root)}`;
@@ -158,7 +162,7 @@ export class Sweep {
     if (claimedOnly && !lock.claims) return "no lock file claims it";
     if (yield* this.#os.canLock()) return undefined;
     for (const path of yield* this.#directories(paths)) {
-      const stat = yield* look(this.#os, path);
+      const stat = yield* lstatOrUndefined(this.#os, path);
       if (stat !== undefined && !this.#isOld(stat)) return MAY_LIVE;
     }
     return undefined;
@@ -167,7 +171,7 @@ export class Sweep {
   *#directories({ staging, old }: SwapPaths): Steps<string[]> {
     const found: string[] = [];
     for (const path of [staging, old]) {
-      if ((yield* look(this.#os, path))?.kind === "directory") found.push(path);
+      if ((yield* lstatOrUndefined(this.#os, path))?.kind === "directory") found.push(path);
     }
     return found;
   }
@@ -196,11 +200,11 @@ export class Sweep {
       paths,
       (path) => askValid(this.#settings.validate, path, this.#invalid),
     );
-    for (const action of decide(found)) {
+    for (const action of planRecovery(found)) {
       const path = action.what === "target" ? paths.live : paths[action.what];
       let now: string | undefined;
       if (this.#acts) {
-        now = yield* perform(this.#os, { dir, name }, paths, action);
+        now = yield* applyAction(this.#os, { dir, name }, paths, action);
         if (action.act === "restore") this.#moved.back.push(paths.live);
         if (action.act === "set aside") this.#moved.aside++;
       }
@@ -222,17 +226,17 @@ export class Sweep {
   *#stagedFile(dir: string, name: string, of: string | undefined): Steps<void> {
     const os = this.#os;
     const path = inside(dir, name);
-    const stat = yield* look(os, path);
+    const stat = yield* lstatOrUndefined(os, path);
     if (stat?.kind !== "file") return;
     const target = of === undefined ? undefined : inside(dir, of);
     const lock = of === undefined
       ? undefined
-      : yield* lookAtLock(os, inside(dir, siblingName("lock", of)));
+      : yield* inspectLock(os, inside(dir, siblingName("lock", of)));
     const claimed = lock?.claims ?? false;
     if (this.#settings.claimedOnly && !claimed) {
-      return this.#findings.note("kept", path, target, "no lock file claims it");
+      return this.#findings.note("skipped", path, target, "no lock file claims it");
     }
-    if (!this.#isOld(stat)) return this.#findings.note("kept", path, target, MAY_LIVE, claimed);
+    if (!this.#isOld(stat)) return this.#findings.note("skipped", path, target, MAY_LIVE, claimed);
     if (this.#acts) yield* os.unlink(path);
     const reason = of === undefined
       ? "a *.tmp file (legacyTmp)"
@@ -243,9 +247,9 @@ export class Sweep {
   /** A committed transaction of a process that has ended is brought to its end. */
   *#committed(dir: string, path: string): Steps<void> {
     const os = this.#os;
-    const stat = yield* look(os, path);
+    const stat = yield* lstatOrUndefined(os, path);
     if (stat?.kind !== "directory") return;
-    const keep = (reason: string): void => this.#findings.note("kept", path, dir, reason, true);
+    const keep = (reason: string): void => this.#findings.note("skipped", path, dir, reason, true);
     if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return keep(MAY_LIVE);
     if (this.#acts) {
       try {
@@ -278,9 +282,9 @@ export class Sweep {
 
   *#trash(dir: string, path: string, reason: string): Steps<void> {
     const os = this.#os;
-    const stat = yield* look(os, path);
+    const stat = yield* lstatOrUndefined(os, path);
     if (stat?.kind !== "directory") return;
-    const keep = (reason: string): void => this.#findings.note("kept", path, undefined, reason);
+    const keep = (reason: string): void => this.#findings.note("skipped", path, undefined, reason);
     if (this.#settings.claimedOnly) return keep("no lock file claims it");
     const claimed = yield* claim(os, path);
     if (claimed === undefined) return keep(IS_LIVE);

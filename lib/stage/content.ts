@@ -5,7 +5,7 @@
 
 import { SourceError } from "../core/errors.ts";
 import { isSmall } from "../os/inline_calls.ts";
-import { settle, type Steps } from "../core/steps.ts";
+import { type Steps, waitFor } from "../core/steps.ts";
 
 /** A piece of content: text is written as UTF-8, a view with the bytes that it shows. */
 export type Chunk = string | ArrayBufferView | ArrayBuffer;
@@ -140,7 +140,7 @@ export function* nextBytes(
   let next: IteratorResult<Chunk>;
   try {
     const answer = chunks.next();
-    next = yield* settle(
+    next = yield* waitFor(
       "then" in answer ? unlessAborted(answer, signal) : answer,
     );
     if (next.done) encoder.end();
@@ -168,7 +168,7 @@ export function* endIterator(
     if (!(answer instanceof Promise)) return;
     // One that is being waited for does not answer before it has gone on.
     if (signal?.aborted) answer.catch(ignore);
-    else yield* settle(answer.then(ignore, ignore));
+    else yield* waitFor(answer.then(ignore, ignore));
   } catch {
     ignore();
   }

@@ -9,15 +9,15 @@ import {
 } from "./content.ts";
 import { SourceError } from "../core/errors.ts";
 import { checkEntryName, parentsOf } from "../core/paths.ts";
-import { parallel, settle, type Steps } from "../core/steps.ts";
+import { parallel, type Steps, waitFor } from "../core/steps.ts";
 
 /** Entries of the synchronous form: a record or an iterable of relative paths and content. */
-export type SyncEntries =
+export type SyncDirEntries =
   | Readonly<Record<string, SyncContent>>
   | Iterable<readonly [string, SyncContent]>;
 
 /** Entries of the asynchronous form. */
-export type Entries =
+export type DirEntries =
   | Readonly<Record<string, Content>>
   | Iterable<readonly [string, Content]>
   | AsyncIterable<readonly [string, Content]>;
@@ -38,7 +38,7 @@ export class EntrySource {
 
   /** Checks the names of a record at once, before anything is touched. */
   constructor(
-    entries: Entries,
+    entries: DirEntries,
     toSource: (content: never) => Source,
     signal: AbortSignal | undefined,
   ) {
@@ -68,7 +68,7 @@ export class EntrySource {
   *#next(): Steps<Pair | undefined> {
     try {
       const answer = this.#supply.next();
-      const next = "then" in answer ? yield* settle(unlessAborted(answer, this.#signal)) : answer;
+      const next = "then" in answer ? yield* waitFor(unlessAborted(answer, this.#signal)) : answer;
       this.#hasEnded = next.done === true;
       if (next.done) return undefined;
       if (Array.isArray(next.value) && next.value.length === 2) {
@@ -88,7 +88,7 @@ export class EntrySource {
 }
 
 /** The entries as pairs. The names of a record are checked. */
-function pairsOf(entries: Entries): Iterator<Pair> | AsyncIterator<Pair> {
+function pairsOf(entries: DirEntries): Iterator<Pair> | AsyncIterator<Pair> {
   if (typeof entries !== "object" || entries === null) {
     throw new TypeError("the entries must be a record, an iterable of pairs or a function");
   }

@@ -4,7 +4,7 @@
  */
 
 import { describeFailure } from "../fs/failure.ts";
-import { OsError, Refusal, SourceError } from "../core/errors.ts";
+import { OsError, RefusedError, SourceError } from "../core/errors.ts";
 import { runAsync, runSync, type Steps } from "../core/steps.ts";
 
 /** A stage, as the protocols make them. */
@@ -16,7 +16,7 @@ export interface Stage<Result> {
 }
 
 /** Keeps the order of a stage's life. */
-export class Staging<Result> {
+export class StageLifecycle<Result> {
   readonly #target: string;
   readonly #stage: Stage<Result>;
   #state: "open" | "committed" | "discarded" | "failed" = "open";
@@ -80,7 +80,7 @@ export class Staging<Result> {
 /** The error of a caller's own function. An abort's reason, a refusal and the system's errors stay as they are. */
 export function errorOfCaller(error: unknown, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return signal.reason;
-  return error instanceof OsError || error instanceof Refusal ? error : new SourceError(error);
+  return error instanceof OsError || error instanceof RefusedError ? error : new SourceError(error);
 }
 
 /** Runs an operation after all that were called before. */

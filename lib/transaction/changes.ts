@@ -1,13 +1,13 @@
 /** What a transaction is to change: all of it below its root and on its file system, nothing named twice. */
 
 import { dirname } from "node:path";
-import { Refusal } from "../core/errors.ts";
+import { RefusedError } from "../core/errors.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { inside, parentsOf, split } from "../core/paths.ts";
 import type { DirStage } from "../dir/dir_stage.ts";
 import type { PendingChange } from "../journal/record.ts";
 import type { Steps } from "../core/steps.ts";
-import { locate, look } from "../fs/target.ts";
+import { locate, lstatOrUndefined } from "../fs/target.ts";
 import { canonicalPath, relativeTo } from "../journal/within_root.ts";
 
 /** A directory that a transaction stages, and swaps in. */
@@ -75,7 +75,7 @@ export class Changes {
     }
     const { stat } = found;
     if (stat !== undefined && stat.dev !== this.#dev) {
-      throw new Refusal("EXDEV", found.path, "it is on another file system (EXDEV)");
+      throw new RefusedError("EXDEV", found.path, "it is on another file system (EXDEV)");
     }
     return { path, stat };
   }
@@ -104,7 +104,7 @@ export class Changes {
     const above = dirname(path);
     // In the root itself, the transaction's directory has inherited the group.
     if (above === "." || this.#made.has(above)) return undefined;
-    const stat = yield* look(this.#os, this.at(above));
+    const stat = yield* lstatOrUndefined(this.#os, this.at(above));
     if (stat !== undefined) return stat;
     this.#made.add(above);
     this.list.push({ do: "make", path: above });

@@ -4,12 +4,12 @@
  */
 
 import { relative } from "node:path";
-import { caughtOfAll, type OsError } from "../core/errors.ts";
+import { catchOsErrors, type OsError } from "../core/errors.ts";
 import { journalName } from "../core/names.ts";
 import { inside, split } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
 import { type SwapPaths, swapPaths } from "../fs/swap.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 import { type HeldLock, releaseLock } from "../lock/lock_file.ts";
 import type { Os, Stat } from "../os/port.ts";
 import { findVersions, lockAndRecover } from "../recovery/recover_dir.ts";
@@ -49,11 +49,11 @@ export class LockedTargets {
   *#isCutOff(dir: string, name: string, paths: SwapPaths): Steps<boolean> {
     const { found: { staging, old } } = yield* findVersions(this.#os, paths);
     return staging || old !== "missing" ||
-      (yield* look(this.#os, inside(dir, journalName(name)))) !== undefined;
+      (yield* lstatOrUndefined(this.#os, inside(dir, journalName(name)))) !== undefined;
   }
 
   /** Gives all locks back; returns the first error. */
   release(): Steps<OsError | undefined> {
-    return caughtOfAll(this.#locks.splice(0).map((lock) => releaseLock(this.#os, lock)));
+    return catchOsErrors(this.#locks.splice(0).map((lock) => releaseLock(this.#os, lock)));
   }
 }

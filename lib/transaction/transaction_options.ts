@@ -24,17 +24,17 @@ export interface ChangeOptions {
 }
 
 /** Options of a directory that a transaction replaces; the others are the transaction's own. */
-export type PartOptions = Pick<
+export type TransactionDirOptions = Pick<
   DirOptions,
   "mode" | "carryOver" | "writeOnce" | "keep" | "onProgress"
 >;
 
 /** Checks the options of a directory that is a part of a transaction. */
 export function partSettings(
-  options: PartOptions | undefined,
+  options: TransactionDirOptions | undefined,
   { durability, lock, wait, signal }: TransactionSettings,
 ): DirSettings {
-  const given = known<PartOptions>(options, CONTENT_TABLE);
+  const given = known<TransactionDirOptions>(options, CONTENT_TABLE);
   return dirSettings({ ...given, durability, lock, wait, signal: signal! });
 }
 
@@ -46,7 +46,7 @@ export function transactionSettings(
 }
 
 /** One thing that a transaction has changed; paths are relative to its root. */
-export type Changed =
+export type TransactionChange =
   | { do: "write" | "remove"; path: string }
   | { do: "rename"; path: string; to: string }
   | { do: "persist" } & Pick<PersistResult, "path" | "swap" | "written" | "carried" | "rescued">;
@@ -56,7 +56,7 @@ export interface TransactionResult {
   /** The root, as it was given. */
   path: string;
   /** What was changed, in the order of the calls. */
-  changes: Changed[];
+  changes: TransactionChange[];
   /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
   durability: Durability;
   /** What went wrong after all was safely in place; empty if nothing did. */

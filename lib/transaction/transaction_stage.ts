@@ -13,11 +13,11 @@
 
 import {
   afterReplacing,
-  caught,
-  caughtOfAll,
+  catchOsError,
+  catchOsErrors,
   OsError,
   outcomeOf,
-  Refusal,
+  RefusedError,
 } from "../core/errors.ts";
 import { committedName, transactionName } from "../core/names.ts";
 import { inside, split } from "../core/paths.ts";
@@ -29,11 +29,11 @@ import { type Claim, makeClaimed, unclaim } from "../fs/claim.ts";
 import { describeFailure } from "../fs/failure.ts";
 import { ENTRY_RULES, groupFor } from "../fs/metadata.ts";
 import { fillFile } from "../fs/new_file.ts";
-import { look } from "../fs/target.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 import { refuseMounts, trashClaimed } from "../fs/trash.ts";
 import { previousPath } from "../journal/apply.ts";
 import { commitAll } from "../journal/commit.ts";
-import { markOf, type PendingChange } from "../journal/record.ts";
+import { fingerprint, type PendingChange } from "../journal/record.ts";
 import { completeAbandoned } from "../journal/roll_forward.ts";
 import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
 import type { Handle, Os } from "../os/port.ts";
@@ -80,7 +80,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     const { dir, name } = split(root);
     if (lock && name === "") {
       const why = "it has no directory above it for its lock (lock: false)";
-      throw new Refusal("EINVAL", root, why);
+      throw new RefusedError("EINVAL", root, why);
     }
     if (lock) this.#lock = yield* acquireLock(os, dir, name, this.#settings);
     yield* completeAbandoned(os, root, this.#settings);
@@ -97,7 +97,7 @@ export class TransactionStage implements Stage<TransactionResult> {
       const { path, stat } = yield* changes.find(given, true);
       if (stat !== undefined && stat.kind !== "file") {
         const what = stat.kind === "directory" ? "a directory" : "a device, pipe or socket";
-        throw new Refusal("EISDIR", changes.at(path), `${JSON.stringify(path)} is ${what}`);
+        throw new RefusedError("EISDIR", changes.at(path), `${JSON.stringify(path)} is ${what}`);
       }
       const group = groupFor(yield* changes.makeAbove(path));
       const staged = changes.next;
@@ -166,7 +166,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     const there = yield* this.#targets.lock(changes.at(to), foundThere, this.#committed);
     if (there !== undefined && (there.kind === "directory" || stat.kind === "directory")) {
       const why = `${JSON.stringify(to)} exists already; remove it first, in another transaction`;
-      throw new Refusal("EEXIST", changes.at(to), why);
+      throw new RefusedError("EEXIST", changes.at(to), why);
     }
     yield* changes.makeAbove(to);
     const { ino, birth } = stat;
@@ -212,7 +212,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     const dir = yield* stage.seal();
     sealed.set(change, dir);
     const { ino } = yield* this.#os.lstat(dir.paths.staging);
-    return { do: "swap", path, staged, ino, before: markOf(dir.target.stat) };
+    return { do: "swap", path, staged, ino, before: fingerprint(dir.target.stat) };
   }
 
   /** Retires previous versions, removes the transaction's directory, and gives the locks back. */
@@ -233,7 +233,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     }
     const sync = this.#settings.durability !== "none";
     const warn = (what: string): unknown => result.warnings.push(`${what}: a cleanup tries again`);
-    const left = yield* caught(trashClaimed(this.#os, this.#changes!.root, committed, sync));
+    const left = yield* catchOsError(trashClaimed(this.#os, this.#changes!.root, committed, sync));
     if (left !== undefined) {
       warn(`${JSON.stringify(committed)} could not be deleted (${left.code})`);
     }
@@ -252,8 +252,8 @@ export class TransactionStage implements Stage<TransactionResult> {
     const os = this.#os;
     const staging = inside(this.#committed, staged);
     const old = previousPath(staging);
-    const isRenamed = (yield* look(os, old)) !== undefined;
-    const isExchanged = !isRenamed && (yield* look(os, staging)) !== undefined;
+    const isRenamed = (yield* lstatOrUndefined(os, old)) !== undefined;
+    const isExchanged = !isRenamed && (yield* lstatOrUndefined(os, staging)) !== undefined;
     const swapped: Swapped = {
       swap: isExchanged ? "exchange" : isRenamed ? "rename" : "create",
       durable,
@@ -274,7 +274,7 @@ export class TransactionStage implements Stage<TransactionResult> {
   *#unlock(): Steps<OsError | undefined> {
     const lock = this.#lock;
     this.#lock = undefined;
-    return lock && (yield* caught(releaseLock(this.#os, lock)));
+    return lock && (yield* catchOsError(releaseLock(this.#os, lock)));
   }
 
   /** Removes everything that was staged, and gives the locks back whatever happens. */
@@ -294,7 +294,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     if (dir !== undefined && !isCommitted) {
       steps.push(trashClaimed(this.#os, this.#changes!.root, dir));
     }
-    const error = yield* caughtOfAll([...steps, unclaim(this.#os, claimed)]);
+    const error = yield* catchOsErrors([...steps, unclaim(this.#os, claimed)]);
     const unlocked = [yield* this.#targets.release(), yield* this.#unlock()];
     return error ?? unlocked.find((error) => error !== undefined);
   }

@@ -2,7 +2,7 @@
 
 import { known, permissionBits } from "../core/options.ts";
 import { checkEntryName } from "../core/paths.ts";
-import { settle, type Steps } from "../core/steps.ts";
+import { type Steps, waitFor } from "../core/steps.ts";
 import type { DirStage } from "../dir/dir_stage.ts";
 import type { Os } from "../os/port.ts";
 import {
@@ -14,26 +14,26 @@ import {
   toJson,
   unlessAborted,
 } from "../stage/content.ts";
-import { type Entries, EntrySource, type SyncEntries } from "../stage/entries.ts";
+import { type DirEntries, EntrySource, type SyncDirEntries } from "../stage/entries.ts";
 import {
   asyncMethods,
   errorOfCaller,
   type Queue,
   queue,
-  Staging,
+  StageLifecycle,
   syncMethods,
 } from "../stage/lifecycle.ts";
 import {
   type ChangeOptions,
-  type PartOptions,
   partSettings,
+  type TransactionDirOptions,
   type TransactionResult,
   type TransactionSettings,
 } from "./transaction_options.ts";
 import { TransactionStage } from "./transaction_stage.ts";
 
 /** A directory on its way, as the function is handed it that fills it. */
-export interface Filler {
+export interface DirWriter {
   /** The directory, which may be filled by any other means as well. */
   readonly path: string;
   /** Writes an entry, by its path in the directory; directories above it are made. */
@@ -41,10 +41,10 @@ export interface Filler {
 }
 
 /** The same with synchronous methods. */
-export interface FillerSync {
-  /** See {@link Filler.path}. */
+export interface DirWriterSync {
+  /** See {@link DirWriter.path}. */
   readonly path: string;
-  /** See {@link Filler.write}. */
+  /** See {@link DirWriter.write}. */
   write(relative: string, content: SyncContent): void;
 }
 
@@ -63,8 +63,8 @@ export interface Transaction {
    */
   persistDir(
     path: string,
-    entries: Entries | ((stage: Filler) => void | Promise<void>),
-    options?: PartOptions,
+    entries: DirEntries | ((stage: DirWriter) => void | Promise<void>),
+    options?: TransactionDirOptions,
   ): Promise<void>;
   /** Removes a file, a link or a directory with all that is in it; false if nothing is there. */
   remove(path: string): Promise<boolean>;
@@ -81,8 +81,8 @@ export interface TransactionSync {
   /** See {@link Transaction.persistDir}. */
   persistDir(
     path: string,
-    entries: SyncEntries | ((stage: FillerSync) => void),
-    options?: PartOptions,
+    entries: SyncDirEntries | ((stage: DirWriterSync) => void),
+    options?: TransactionDirOptions,
   ): void;
   /** See {@link Transaction.remove}. */
   remove(path: string): boolean;
@@ -96,13 +96,13 @@ type FillDir = (dir: DirStage, fill: never) => Steps<void>;
 /** A transaction on its way; a change that fails fails all of it. */
 export class TransactionSteps {
   readonly #stage: TransactionStage;
-  readonly #lifecycle: Staging<TransactionResult>;
+  readonly #lifecycle: StageLifecycle<TransactionResult>;
   readonly #settings: TransactionSettings;
 
   constructor(os: Os, root: string, settings: TransactionSettings) {
     this.#settings = settings;
     this.#stage = new TransactionStage(os, root, settings);
-    this.#lifecycle = new Staging(root, this.#stage);
+    this.#lifecycle = new StageLifecycle(root, this.#stage);
   }
 
   get signal(): AbortSignal | undefined {
@@ -136,7 +136,7 @@ export class TransactionSteps {
   }
 
   asyncForm(inOrder: Queue): Transaction {
-    const fillDir = (dir: DirStage, fill: (stage: Filler) => unknown): Steps<void> =>
+    const fillDir = (dir: DirStage, fill: (stage: DirWriter) => unknown): Steps<void> =>
       fillLater(dir, fill, this.signal);
     return asyncMethods(this.#methods(asyncSource, fillDir), inOrder);
   }
@@ -149,7 +149,7 @@ export class TransactionSteps {
     const persist = function* (
       stage: TransactionStage,
       path: string,
-      entries: Entries,
+      entries: DirEntries,
       settings: ReturnType<typeof partSettings>,
     ): Steps<void> {
       const source = new EntrySource(entries, toSource, settings.signal);
@@ -165,7 +165,7 @@ export class TransactionSteps {
         this.change((stage) => stage.write(path, toSource(content), modeOf(options))),
       writeJson: (path: string, value: unknown, options?: ChangeOptions) =>
         this.change((stage) => stage.write(path, syncSource(toJson(value, 2)), modeOf(options))),
-      persistDir: (path: string, entries: never, options?: PartOptions) =>
+      persistDir: (path: string, entries: never, options?: TransactionDirOptions) =>
         this.change((stage) => {
           const settings = partSettings(options, this.#settings);
           if (typeof entries !== "function") return persist(stage, path, entries, settings);
@@ -177,19 +177,19 @@ export class TransactionSteps {
   }
 }
 
-function* fillNow(dir: DirStage, fill: (stage: FillerSync) => void): Steps<void> {
+function* fillNow(dir: DirStage, fill: (stage: DirWriterSync) => void): Steps<void> {
   const { write } = syncMethods({
     write: (...args: [string, never]) => writeInto(dir, syncSource, ...args),
   });
   const filled: unknown = fill({ path: dir.path, write });
   if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
-  yield* settle(undefined);
+  yield* waitFor(undefined);
 }
 
 /** Fills a directory, and waits for all writes, awaited or not; a failure of one fails the filling. */
 function* fillLater(
   dir: DirStage,
-  fill: (stage: Filler) => unknown,
+  fill: (stage: DirWriter) => unknown,
   signal: AbortSignal | undefined,
 ): Steps<void> {
   const inOrder = queue();
@@ -204,8 +204,8 @@ function* fillLater(
       }
     },
   }, inOrder);
-  yield* settle(unlessAborted(Promise.resolve(fill({ path: dir.path, write })), signal));
-  yield* settle(inOrder(() => settle(undefined)));
+  yield* waitFor(unlessAborted(Promise.resolve(fill({ path: dir.path, write })), signal));
+  yield* waitFor(inOrder(() => waitFor(undefined)));
   if (errors.length > 0) throw errors[0];
 }
 

@@ -10,7 +10,7 @@ import { selfTest, type TestResult } from "../../lib/doctor/self_test.ts";
 import { OsError } from "../../lib/core/errors.ts";
 import { systemCalls } from "../../lib/os/system.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { runAsync, settle, type Steps } from "../../lib/core/steps.ts";
+import { runAsync, type Steps, waitFor } from "../../lib/core/steps.ts";
 import { capabilitiesSync, persistDirSync } from "../../mod.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../helpers/assert.ts";
 import { mounted, noImage, noMount, onImage } from "../helpers/mount.ts";
@@ -230,11 +230,11 @@ const broken: [what: string, change: (os: Os) => Partial<Os>, seen: RegExp, why:
   [
     "exchanges by two renames",
     (os) => ({
-      canExchange: () => settle(true),
+      canExchange: () => waitFor(true),
       *exchange(one, other) {
         yield* os.rename(other, `${one}.aside`);
         // What is there now, a kill may leave.
-        yield* settle(undefined);
+        yield* waitFor(undefined);
         yield* os.rename(one, other);
         yield* os.rename(`${one}.aside`, one);
         return true;
@@ -246,7 +246,7 @@ const broken: [what: string, change: (os: Os) => Partial<Os>, seen: RegExp, why:
   [
     "loses one of two that are exchanged",
     (os) => ({
-      canExchange: () => settle(true),
+      canExchange: () => waitFor(true),
       *exchange(_one, other) {
         yield* os.rename(other, `${other}.lost`);
         return true;
@@ -284,7 +284,7 @@ const broken: [what: string, change: (os: Os) => Partial<Os>, seen: RegExp, why:
   ],
   [
     "gives a lock to everybody",
-    () => ({ canLock: () => settle(true), tryLock: () => settle(true) }),
+    () => ({ canLock: () => waitFor(true), tryLock: () => waitFor(true) }),
     /^a lock is refused/,
     /a second holder got it as well/,
   ],
@@ -292,7 +292,7 @@ const broken: [what: string, change: (os: Os) => Partial<Os>, seen: RegExp, why:
     "removes nothing",
     (os) => ({
       removeTree: (path) =>
-        path.includes(".trash-") && path.includes("/6/") ? settle(undefined) : os.removeTree(path),
+        path.includes(".trash-") && path.includes("/6/") ? waitFor(undefined) : os.removeTree(path),
     }),
     /^a directory disappears/,
     /what is there is ".trash-/,

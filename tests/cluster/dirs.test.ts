@@ -114,7 +114,7 @@ test(
       await until(() => acks.every((path) => lines(path).length > 2));
       for (let i = 0; i < ROUNDS; i++) {
         const report = await cleanup(on("b", root), { recursive: true });
-        for (const { path, reason } of report.kept) {
+        for (const { path, reason } of report.skipped) {
           const kind = /\.(?:staging|old|lock|trash|txn|commit)/.exec(path)?.[0] ?? "other";
           met[kind] = (met[kind] ?? 0) + 1;
           assert(reason !== "", path);
@@ -156,8 +156,8 @@ for (const [swap, { kills, within }] of SWAPS) {
         }
         await ended;
         leftovers += readdirSync(on("b", root)).length - 1;
-        const { failed, kept } = await cleanup(on("b", root), { minAge: 0 });
-        assertEquals([failed, kept], [[], []]);
+        const { failed, skipped } = await cleanup(on("b", root), { minAge: 0 });
+        assertEquals([failed, skipped], [[], []]);
         assertEquals(readdirSync(on("b", root)), ["site"]);
         const [version, ...others] = await readStable(join(on("b", root), "site"), versionsIn);
         const promised = lines(acks).at(-1);

@@ -160,8 +160,8 @@ test(
         await startReplicas();
       }
       await healed();
-      const { failed, kept } = await cleanup(path, { minAge: 0 });
-      assertEquals([failed, kept], [[], []]);
+      const { failed, skipped } = await cleanup(path, { minAge: 0 });
+      assertEquals([failed, skipped], [[], []]);
       const stands = await readStable(join(path, "site"), versionIn);
       const expected = outcome === "unchanged"
         ? [last]
@@ -220,13 +220,13 @@ test(
       await ended;
       const site = join(on("b", root), "site");
       let report = await cleanup(on("b", root), { minAge: 0 });
-      while (report.kept.length > 0 && performance.now() < began + 60_000) {
+      while (report.skipped.length > 0 && performance.now() < began + 60_000) {
         await new Promise((resolve) => setTimeout(resolve, 100));
         report = await cleanup(on("b", root), { minAge: 0 });
       }
       took.push(Math.round(performance.now() - began));
       leftovers += report.removed.length + report.restored.length;
-      assertEquals([report.failed, report.kept], [[], []]);
+      assertEquals([report.failed, report.skipped], [[], []]);
       assertEquals(readdirSync(on("b", root)), ["site"]);
       const text = (path: string): string => String(readFileSync(join(path, "left")));
       last = Number(await readStable(site, text));

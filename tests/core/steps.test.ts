@@ -1,7 +1,7 @@
 /** The drivers of steps: results, errors and the order of calls, at once and later. */
 
 import { test } from "node:test";
-import { lift, parallel, runAsync, runSync, settle, type Steps } from "../../lib/core/steps.ts";
+import { lift, parallel, runAsync, runSync, type Steps, waitFor } from "../../lib/core/steps.ts";
 import { assertEquals, assertRejects, assertThrows } from "../helpers/assert.ts";
 
 const now = lift((value: number) => value * 2);
@@ -58,8 +58,8 @@ test("runSync() refuses a call that answers later", () => {
 });
 
 test("settle() waits for what was started before", async () => {
-  assertEquals(await runAsync(settle(Promise.resolve(7))), 7);
-  assertEquals(runSync(settle(7)), 7);
+  assertEquals(await runAsync(waitFor(Promise.resolve(7))), 7);
+  assertEquals(runSync(waitFor(7)), 7);
 });
 
 /** Supplies steps that log their beginning and end, around a call. */
@@ -78,7 +78,7 @@ function* supply(
 }
 
 function* supplied(all: Iterator<Steps<void>>): Steps<Steps<void> | undefined> {
-  return (yield* settle(all.next())).value as Steps<void> | undefined;
+  return (yield* waitFor(all.next())).value as Steps<void> | undefined;
 }
 
 test("parallel() runs steps in order where calls answer at once", async () => {

@@ -8,10 +8,10 @@ import { cleanupSettings } from "../../lib/recovery/cleanup_options.ts";
 import { recognise } from "../../lib/core/names.ts";
 import type { Durability } from "../../lib/core/options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { caught } from "../../lib/core/errors.ts";
+import { catchOsError } from "../../lib/core/errors.ts";
 import { runSync, type Steps } from "../../lib/core/steps.ts";
 import { chooseSwap } from "../../lib/fs/swap.ts";
-import { look } from "../../lib/fs/target.ts";
+import { lstatOrUndefined } from "../../lib/fs/target.ts";
 import { bytesOf, everyCut, type Image, type Moment, someCut, walk } from "./image.ts";
 import { ModelDisk } from "./model_disk.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -175,7 +175,7 @@ export function plant({ before }: Scenario): ModelDisk {
   const disk = new ModelDisk();
   for (const [path, text] of Object.entries(before)) {
     for (let at = path.indexOf("/", 1); at > 0; at = path.indexOf("/", at + 1)) {
-      const error = runSync(caught(disk.os.mkdir(path.slice(0, at), 0o755)));
+      const error = runSync(catchOsError(disk.os.mkdir(path.slice(0, at), 0o755)));
       if (error !== undefined && error.code !== "EEXIST") throw error;
     }
     if (text.startsWith("-> ")) runSync(disk.os.symlink(text.slice(3), path));
@@ -207,8 +207,8 @@ function countSyncs(os: Os, without: number | undefined): { os: Os; count: () =>
 export function clean(os: Os, claimedOnly: boolean, mustBeEmpty: boolean = false): string {
   const settings = cleanupSettings({ minAge: 0, recursive: true, claimedOnly });
   const report = runSync(cleanUp(os, "/", settings, true));
-  const { failed, kept, quarantined } = report;
-  const stays = kept.filter(({ path }) => runSync(look(os, path)) !== undefined);
+  const { failed, skipped, quarantined } = report;
+  const stays = skipped.filter(({ path }) => runSync(lstatOrUndefined(os, path)) !== undefined);
   const odd = mustBeEmpty ? Object.values(report).flat() : [...failed, ...stays, ...quarantined];
   return odd.map(({ path, reason }) => `${path}: ${reason}`).join("; ");
 }

@@ -9,7 +9,7 @@ import { OsError } from "../../lib/core/errors.ts";
 import type { Os } from "../../lib/os/port.ts";
 import { readAll } from "../../lib/fs/io.ts";
 import { runSync, type Steps } from "../../lib/core/steps.ts";
-import { look } from "../../lib/fs/target.ts";
+import { lstatOrUndefined } from "../../lib/fs/target.ts";
 import { ModelDisk } from "./model_disk.ts";
 import { assert, assertEquals } from "../helpers/assert.ts";
 import { runtime } from "../helpers/runtime.ts";
@@ -67,11 +67,11 @@ const calls: Record<
   },
   *copy(os, at, a, b) {
     // What is said of something there differs between the runtimes.
-    const isFree = (yield* look(os, at(b))) === undefined;
+    const isFree = (yield* lstatOrUndefined(os, at(b))) === undefined;
     if ((yield* os.lstat(at(a))).kind === "file" && isFree) yield* os.copy(at(a), at(b));
   },
   *lock(os, at, a) {
-    const isLink = (yield* look(os, at(a)))?.kind === "symlink";
+    const isLink = (yield* lstatOrUndefined(os, at(a)))?.kind === "symlink";
     if (isLink || !(yield* os.canLock())) return undefined;
     const [one, other] = [yield* os.openLock(at(a)), yield* os.openLock(at(a))];
     const answers = [

@@ -138,8 +138,8 @@ export function* perform(
 /** Cleans up; what is odd in the report is thrown. */
 export function* cleaning(os: Os, root: string): Steps<void> {
   const settings = cleanupSettings({ minAge: 0, recursive: true });
-  const { failed, kept, quarantined } = yield* cleanUp(os, root, settings, true);
-  const odd = [...failed, ...kept, ...quarantined];
+  const { failed, skipped, quarantined } = yield* cleanUp(os, root, settings, true);
+  const odd = [...failed, ...skipped, ...quarantined];
   if (odd.length > 0) throw new Error(odd.map(({ path, reason }) => `${path}: ${reason}`).join());
 }
 

@@ -10,7 +10,7 @@ import { systemCalls } from "../../lib/os/system.ts";
 import { persist } from "../../lib/dir/persist_dir.ts";
 import type { Durability } from "../../lib/core/options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { runSync, settle, type Steps } from "../../lib/core/steps.ts";
+import { runSync, type Steps, waitFor } from "../../lib/core/steps.ts";
 import { TransactionStage } from "../../lib/transaction/transaction_stage.ts";
 import { persistDir, persistDirSync, UntornError } from "../../mod.ts";
 import { assertEquals, assertRejects } from "../helpers/assert.ts";
@@ -37,7 +37,7 @@ function changes(dir: string, operation: (os: Os) => Steps<unknown>): string[] {
   ];
   const port = watched(
     // Without syncfs, as without FFI: the syncs are seen one by one.
-    { ...systemCalls().sync, openFs: () => settle(undefined) },
+    { ...systemCalls().sync, openFs: () => waitFor(undefined) },
     ({ name, args }) => {
       if (silent.includes(name) || name.startsWith("open")) return;
       const [first, second] = args.filter((arg) => typeof arg === "string");

@@ -16,13 +16,13 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { syncSource } from "../../lib/stage/content.ts";
 import { type DirOptions, dirSettings, type PersistResult } from "../../lib/dir/dir_options.ts";
-import { Refusal } from "../../lib/core/errors.ts";
+import { RefusedError } from "../../lib/core/errors.ts";
 import { acquireLock } from "../../lib/lock/lock_file.ts";
 import { systemCalls } from "../../lib/os/system.ts";
 import { persist } from "../../lib/dir/persist_dir.ts";
 import { runSync } from "../../lib/core/steps.ts";
 import {
-  type Entries,
+  type DirEntries,
   lock,
   lockSync,
   type PathLockSync,
@@ -209,7 +209,7 @@ test(
     const fills = [stuck(), async () => await new Promise<void>(() => {})];
     for (const entries of fills) {
       const abort = new AbortController();
-      const persisted = persistDir(x, entries as Entries, { signal: abort.signal });
+      const persisted = persistDir(x, entries as DirEntries, { signal: abort.signal });
       setTimeout(() => abort.abort(new Error("enough")), 20);
       await assertRejects(() => persisted, Error, "enough");
       assertEquals(readdirSync(dir), []);
@@ -222,7 +222,7 @@ test(
   inTemp(async (dir) => {
     const x = join(dir, "X");
     for (const entries of [new Date(), new Uint8Array(3).buffer, Promise.resolve({})]) {
-      await assertRejects(() => persistDir(x, entries as unknown as Entries), TypeError);
+      await assertRejects(() => persistDir(x, entries as unknown as DirEntries), TypeError);
     }
     for (const path of [".", "/", `${dir}/..`]) {
       assertEquals((await assertRejects(() => lock(path), UntornError)).code, "EINVAL");
@@ -248,8 +248,8 @@ test(
       second = lockSync(x);
     });
     const settings = { wait: 0, signal: undefined };
-    const error = assertThrows(() => runSync(acquireLock(os, dir, "X", settings)), Refusal);
-    assertEquals((error as Refusal).code, "ERR_LOCKED");
+    const error = assertThrows(() => runSync(acquireLock(os, dir, "X", settings)), RefusedError);
+    assertEquals((error as RefusedError).code, "ERR_LOCKED");
     second!.release();
     assertEquals(readdirSync(dir), []);
   }),

@@ -19,14 +19,14 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import {
+  type DirEntries,
   type DirOptions,
-  type Entries,
   lock,
   persistDir,
   persistDirSync,
   type PersistResult,
   stageDir,
-  type SyncEntries,
+  type SyncDirEntries,
   UntornError,
 } from "../../mod.ts";
 import { systemCalls } from "../../lib/os/system.ts";
@@ -35,14 +35,14 @@ import { strace } from "../helpers/strace.ts";
 import { programCommand, run, runtime } from "../helpers/runtime.ts";
 import { inTemp } from "../helpers/temp.ts";
 
-type Persist = (dir: string, entries: Entries, options?: DirOptions) => Promise<PersistResult>;
+type Persist = (dir: string, entries: DirEntries, options?: DirOptions) => Promise<PersistResult>;
 
 const forms: [string, Persist][] = [
   ["persistDir()", persistDir],
   [
     "persistDirSync()",
     async (...[dir, entries, options]) =>
-      await persistDirSync(dir, entries as SyncEntries, options),
+      await persistDirSync(dir, entries as SyncDirEntries, options),
   ],
 ];
 
@@ -272,8 +272,8 @@ for (const [form, persist] of forms) {
       await assertRejects(() => persist(x, { dir: "2" }), UntornError, "is a directory");
       await assertRejects(() => persist(x, { "a/b": "2" }), UntornError, "is a file");
       await assertRejects(() => persist(x, { a: 7 as unknown as string }), TypeError);
-      await assertRejects(() => persist(x, 7 as unknown as Entries), TypeError);
-      await assertRejects(() => persist(x, [7] as unknown as Entries), TypeError, "pair");
+      await assertRejects(() => persist(x, 7 as unknown as DirEntries), TypeError);
+      await assertRejects(() => persist(x, [7] as unknown as DirEntries), TypeError, "pair");
       for (const options of [{ swap: "best" }, { wait: -1 }, { durability: "most" }]) {
         await assertRejects(() => persist(x, {}, options as DirOptions), RangeError);
       }
@@ -455,10 +455,10 @@ test(
     const { persist } = await import("../../lib/dir/persist_dir.ts");
     const { dirSettings } = await import("../../lib/dir/dir_options.ts");
     const { syncSource } = await import("../../lib/stage/content.ts");
-    const { runSync, settle } = await import("../../lib/core/steps.ts");
+    const { runSync, waitFor } = await import("../../lib/core/steps.ts");
     const { watched } = await import("../helpers/ports.ts");
     const calls: string[] = [];
-    const port = { ...systemCalls().sync, openFs: () => settle(undefined) };
+    const port = { ...systemCalls().sync, openFs: () => waitFor(undefined) };
     const seen = watched(port, ({ name, args }) => {
       if (name === "open" && String(args[0]).endsWith("/a")) calls.push("opened again");
       if (name === "fsync") calls.push("fsync");

@@ -137,7 +137,7 @@ test(
     plant(x, 2);
     // As it is after a kill between the swap and the move to the history.
     renameSync(join(dir, ".history-X/1"), join(dir, ".old-X"));
-    const { kept: told, removed } = cleanupSync(dir);
+    const { skipped: told, removed } = cleanupSync(dir);
     assertEquals([told.length, removed, kept(x), version(x)], [1, [], ["1:11"], "22"]);
     plant(x, 1);
     assertEquals(kept(x), ["1:11", "2:22"]);

@@ -7,7 +7,7 @@ import { findCapabilities } from "../../lib/doctor/capabilities.ts";
 import { OsError } from "../../lib/core/errors.ts";
 import { systemCalls } from "../../lib/os/system.ts";
 import type { Handle, Os, Stat } from "../../lib/os/port.ts";
-import { runSync, settle, type Steps } from "../../lib/core/steps.ts";
+import { runSync, type Steps, waitFor } from "../../lib/core/steps.ts";
 import { type Capabilities, capabilities, capabilitiesSync, UntornError } from "../../mod.ts";
 import {
   assert,
@@ -153,11 +153,11 @@ for (const { form, os, run: drive } of drivers) {
   test(
     `an exchange that says it is done, and has not been, is none (${form})`,
     inTemp(async (dir) => {
-      const has = { canExchange: () => settle(true) };
-      const lies = await find(dir, () => ({ ...has, exchange: () => settle(true) }));
+      const has = { canExchange: () => waitFor(true) };
+      const lies = await find(dir, () => ({ ...has, exchange: () => waitFor(true) }));
       assertEquals(lies.exchange, false);
       assertStringIncludes(lies.reasons.exchange!, "has not done it");
-      const refuses = await find(dir, () => ({ ...has, exchange: () => settle(false) }));
+      const refuses = await find(dir, () => ({ ...has, exchange: () => waitFor(false) }));
       assertEquals(refuses.exchange, false);
       // As docker/for-mac#7687: one of the two is lost.
       const loses = await find(dir, (os) => ({
@@ -208,20 +208,20 @@ for (const { form, os, run: drive } of drivers) {
     `links, copies and locks are believed by what they do (${form})`,
     inTemp(async (dir) => {
       const copies = await find(dir, () => ({
-        link: (from, to) => settle(copyFileSync(from, to)),
-        clone: (_from, to) => settle((writeFileSync(to, "other"), true)),
-        canLock: () => settle(true),
-        tryLock: () => settle(true),
+        link: (from, to) => waitFor(copyFileSync(from, to)),
+        clone: (_from, to) => waitFor((writeFileSync(to, "other"), true)),
+        canLock: () => waitFor(true),
+        tryLock: () => waitFor(true),
       }));
       assertEquals([copies.hardLinks, copies.reflinks, copies.locks], [false, false, false]);
       assertEquals(copies.reasons.hardLinks, "the second name is another file");
       assertEquals(copies.reasons.reflinks, "the copy has another content");
       assertEquals(copies.reasons.locks, "a second holder gets it as well");
       const shares = await find(dir, () => ({
-        clone: (from, to) => settle((copyFileSync(from, to), true)),
+        clone: (from, to) => waitFor((copyFileSync(from, to), true)),
       }));
       assertEquals([shares.reflinks, shares.reasons.reflinks], [true, undefined]);
-      const unknown = await find(dir, () => ({ clone: () => settle(undefined) }));
+      const unknown = await find(dir, () => ({ clone: () => waitFor(undefined) }));
       assertEquals(unknown.reflinks, undefined);
       assert(unknown.reasons.reflinks !== undefined);
     }),
@@ -230,12 +230,12 @@ for (const { form, os, run: drive } of drivers) {
   test(
     `without what a runtime lacks, the rest is found, and why it is missing (${form})`,
     inTemp(async (dir) => {
-      const none = () => settle(undefined);
+      const none = () => waitFor(undefined);
       // Whether it is shared shows on a block device without its kind.
       const { reasons: { shared: _why, ...reasons }, shared: _shared, ...found } = await find(
         dir,
         () => ({
-          ...{ canExchange: () => settle(false), canLock: () => settle(false), clone: none },
+          ...{ canExchange: () => waitFor(false), canLock: () => waitFor(false), clone: none },
           ...{ openFs: none, openDir: none, fsType: none },
         }),
       );
@@ -278,7 +278,7 @@ for (const { form, os, run: drive } of drivers) {
         ] as const
       ) {
         const found = await find(dir, (os) => ({
-          fsType: () => settle(number),
+          fsType: () => waitFor(number),
           *lstat(path: string): Steps<Stat> {
             return { ...yield* os.lstat(path), dev };
           },
@@ -308,7 +308,7 @@ for (const { form, os, run: drive } of drivers) {
           [0x12345678, undefined, undefined],
         ] as const
       ) {
-        const found = await find(dir, () => ({ fsType: () => settle(number) }));
+        const found = await find(dir, () => ({ fsType: () => waitFor(number) }));
         assertEquals([found.fileSystem, found.durable], [name, durable], `${name}`);
         assertEquals(found.reasons.durable === undefined, durable === true, `${name}`);
         assertEquals(found.reasons.fileSystem === undefined, name !== undefined, `${name}`);

@@ -8,7 +8,7 @@ import { asyncSource } from "../../lib/stage/content.ts";
 import { OsError, type UntornError } from "../../lib/core/errors.ts";
 import { type FileOptions, fileSettings } from "../../lib/file/file_options.ts";
 import type { Os } from "../../lib/os/port.ts";
-import { settle } from "../../lib/core/steps.ts";
+import { waitFor } from "../../lib/core/steps.ts";
 import { assert, assertEquals } from "../helpers/assert.ts";
 import { asyncForm, drivers } from "../helpers/ports.ts";
 import { inTemp } from "../helpers/temp.ts";
@@ -39,7 +39,7 @@ async function write(
   const os: Os = {
     ...real,
     // The content does not matter.
-    write: (_file, bytes) => settle(bytes.length),
+    write: (_file, bytes) => waitFor(bytes.length),
     *open(path) {
       const file = yield* real.open(path);
       own.add(file);
@@ -48,7 +48,7 @@ async function write(
     *fsync(file, path) {
       calls.push(own.has(file) ? "early" : "fsync");
       const sync = own.has(file) ? early() : undefined;
-      if (sync !== undefined) yield* settle(sync);
+      if (sync !== undefined) yield* waitFor(sync);
       else yield* real.fsync(file, path);
     },
     *close(file) {
@@ -140,7 +140,7 @@ test(
   inTemp(async (dir) => {
     const os: Os = {
       ...asyncForm.os(),
-      write: (_file, bytes) => settle(bytes.length),
+      write: (_file, bytes) => waitFor(bytes.length),
       open: () => {
         throw new OsError("EMFILE", "open");
       },

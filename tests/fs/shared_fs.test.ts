@@ -18,7 +18,7 @@ import type { Handle, Os, Stat } from "../../lib/os/port.ts";
 import { persist } from "../../lib/dir/persist_dir.ts";
 import { stable } from "../../lib/dir/read_stable.ts";
 import { REMEMBERED } from "../../lib/fs/shared_fs.ts";
-import { runSync, settle, type Steps } from "../../lib/core/steps.ts";
+import { runSync, type Steps, waitFor } from "../../lib/core/steps.ts";
 import { TransactionStage } from "../../lib/transaction/transaction_stage.ts";
 import { update } from "../../lib/file/update_file.ts";
 import { updateSettings } from "../../lib/file/file_options.ts";
@@ -39,14 +39,14 @@ const ANONYMOUS = 0x2a;
 function sharing(os: Os): Os {
   return {
     ...os,
-    fsType: () => settle(FUSE),
+    fsType: () => waitFor(FUSE),
     *lstat(path: string): Steps<Stat> {
       return { ...yield* os.lstat(path), dev: ANONYMOUS };
     },
     *fstat(file: Handle): Steps<Stat> {
       return { ...yield* os.fstat(file), dev: ANONYMOUS };
     },
-    sleep: () => settle(undefined),
+    sleep: () => waitFor(undefined),
   };
 }
 
@@ -104,7 +104,7 @@ for (const { form, os, run } of drivers) {
         ...shared,
         lstat: (path: string) =>
           path.endsWith(".old-x") && looks++ < 5 ? shared.lstat(dir) : shared.lstat(path),
-        sleep: () => settle(void pauses++),
+        sleep: () => waitFor(void pauses++),
       };
       await run(releaseLock(remembers, await run(acquireLock(remembers, dir, "x", WAITING))));
       assertEquals([looks, pauses], [6, 5]);
@@ -213,7 +213,7 @@ for (const { form, os, run } of drivers) {
       const next = (port: Os): Promise<unknown> =>
         run(persist(port, x, { a: "1" }, syncSource, dirSettings({ swap: "journal" })));
       const shared = sharing(os());
-      const counted: Os = { ...shared, sleep: (ms: number) => settle(void slept.push(ms)) };
+      const counted: Os = { ...shared, sleep: (ms: number) => waitFor(void slept.push(ms)) };
       mkdirSync(x);
       await next(counted);
       assertEquals(slept, [REMEMBERED]);
@@ -233,8 +233,8 @@ for (const { form, os, run } of drivers) {
       await run(stage.write("a", syncSource("1"), undefined));
       const [own] = readdirSync(dir);
       assertEquals(readdirSync(join(dir, own!)).includes("lock"), true);
-      const { removed, kept } = await clean();
-      assertEquals([removed.length, kept.map(({ path }) => path)], [0, [join(dir, own!)]]);
+      const { removed, skipped } = await clean();
+      assertEquals([removed.length, skipped.map(({ path }) => path)], [0, [join(dir, own!)]]);
       await run(stage.commit());
       assertEquals(readdirSync(dir), ["a"]);
     }),

@@ -196,8 +196,10 @@ export const operations: Record<string, Operation> = {
  * `category: text` if none does, if it is older than was promised, or if anything of the protocol is left.
  */
 export function recover(operation: string, dir: string, promised: number): number {
-  const { failed, kept, quarantined } = cleanupSync(dir, { minAge: 0, recursive: true });
-  const odd = [...failed, ...kept, ...quarantined].map(({ path, reason }) => `${path} ${reason}`);
+  const { failed, skipped, quarantined } = cleanupSync(dir, { minAge: 0, recursive: true });
+  const odd = [...failed, ...skipped, ...quarantined].map(({ path, reason }) =>
+    `${path} ${reason}`
+  );
   if (odd.length > 0) throw new Error(`report: ${odd.join("; ")}`);
   const left = (readdirSync(dir, { recursive: true }) as string[])
     .filter((path) => path.split("/").some(isProtocol));

@@ -1,7 +1,7 @@
 /** What is in a lock file, and what is made of it, on a model of a disk. */
 
 import { test } from "node:test";
-import { acquireLock, type LockState, lookAtLock, releaseLock } from "../../lib/lock/lock_file.ts";
+import { acquireLock, inspectLock, type LockState, releaseLock } from "../../lib/lock/lock_file.ts";
 import { runSync } from "../../lib/core/steps.ts";
 import { bytesOf, walk } from "../crash/image.ts";
 import { ModelDisk } from "../crash/model_disk.ts";
@@ -26,7 +26,7 @@ function textOn({ image }: ModelDisk): string | undefined {
 }
 
 function seenOn({ os }: ModelDisk): LockState {
-  return runSync(lookAtLock(os, "/.lock-x"));
+  return runSync(inspectLock(os, "/.lock-x"));
 }
 
 test("who takes a dead process's lock adds a line, and a crash keeps both", () => {

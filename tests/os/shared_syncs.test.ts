@@ -9,7 +9,7 @@ import { atOnceInMemory } from "../../lib/os/in_memory.ts";
 import { systemCalls } from "../../lib/os/system.ts";
 import type { Handle, Stat, SyncCalls } from "../../lib/os/port.ts";
 import { shared } from "../../lib/os/shared_syncs.ts";
-import { start } from "../../lib/core/steps.ts";
+import { runEager } from "../../lib/core/steps.ts";
 import { assert, assertEquals, assertRejects } from "../helpers/assert.ts";
 import { inTemp } from "../helpers/temp.ts";
 
@@ -185,12 +185,12 @@ test(
     const { createWhole } = systemCalls().async;
     const [path, content] = [join(dir, "new"), new TextEncoder().encode("content")];
     try {
-      const creating = start(createWhole(path, 0o600, content));
+      const creating = runEager(createWhole(path, 0o600, content));
       assert(creating instanceof Promise, "it was created at once");
       await creating;
       assertEquals(readFileSync(path, "utf8"), "content");
       assertEquals((statSync(path).mode & 0o777).toString(8), "600");
-      const again = start(createWhole(path, 0o600, content.subarray(1))) as Promise<void>;
+      const again = runEager(createWhole(path, 0o600, content.subarray(1))) as Promise<void>;
       const error = await assertRejects(() => again, OsError);
       assertEquals([error.code, readFileSync(path, "utf8")], ["EEXIST", "content"]);
     } finally {

@@ -216,11 +216,11 @@ for (const { form, clean, look } of forms) {
         }
         const after = snapshot(root);
         const again = await clean(root);
-        const { kept, ...rest } = again;
+        const { skipped, ...rest } = again;
         assertEquals(Object.values(rest).flat(), [], "the second cleanup found something");
         const setAside = ({ path }: { path: string }): boolean => path.includes("/.corrupt-");
-        assertEquals(kept.filter((item) => !setAside(item)), report.kept);
-        assertEquals(kept.filter(setAside).length, report.quarantined.length);
+        assertEquals(skipped.filter((item) => !setAside(item)), report.skipped);
+        assertEquals(skipped.filter(setAside).length, report.quarantined.length);
         // Times of the root itself may change: locks were taken.
         const lines = (text: string): string[] =>
           text.split("\n").filter((line) => line[0] !== " ");
@@ -288,7 +288,7 @@ for (const { form, clean, look } of forms) {
       });
       const again = await clean(root, { validate });
       assertEquals([again.quarantined, again.restored, again.removed], [[], [], []]);
-      assertEquals(again.kept.length, report.quarantined.length);
+      assertEquals(again.skipped.length, report.quarantined.length);
     }),
   );
 
@@ -300,9 +300,9 @@ for (const { form, clean, look } of forms) {
       writeFileSync(join(root, "own.tmp"), "own");
       // The time of modification may be set at will; that of the inode can't.
       utimesSync(join(root, staged), 1000, 1000);
-      const { removed, kept } = await clean(root);
-      assertEquals([removed, kept.map(({ path }) => path)], [[], [join(root, staged)]]);
-      assertEquals(kept[0]!.target, join(root, "notes.md"));
+      const { removed, skipped } = await clean(root);
+      assertEquals([removed, skipped.map(({ path }) => path)], [[], [join(root, staged)]]);
+      assertEquals(skipped[0]!.target, join(root, "notes.md"));
       assertEquals((await clean(root, { minAge: 0, claimedOnly: true })).removed, []);
       const second = await clean(root, { minAge: 0 });
       assertEquals(second.removed.map(({ path }) => path), [join(root, staged)]);
@@ -324,9 +324,9 @@ for (const { form, clean, look } of forms) {
       const open = runSync(os.openDir(live))!;
       const claimed = runSync(os.canLock()) && runSync(os.tryLock(open));
       try {
-        const { removed, kept } = await clean(root);
+        const { removed, skipped } = await clean(root);
         assertEquals([claimed, removed.map(({ path }) => path)], [true, [dead]]);
-        assertEquals(kept.map(({ path }) => path), [live]);
+        assertEquals(skipped.map(({ path }) => path), [live]);
       } finally {
         runSync(os.close(open));
       }
@@ -345,7 +345,7 @@ for (const { form, clean, look } of forms) {
       const report = await clean(root, { claimedOnly: true });
       assertEquals(readdirSync(root).sort(), [".old-b", ".staging-c", "a"]);
       const claimed = [...report.restored, ...report.removed].map(({ claimed }) => claimed);
-      assertEquals([claimed, report.kept.length], [[true, true], 2]);
+      assertEquals([claimed, report.skipped.length], [[true, true], 2]);
       const { restored, removed } = await clean(root);
       assertEquals([...restored, ...removed].map(({ claimed }) => claimed), [false, false]);
       assertEquals(readdirSync(root).sort(), ["a", "b"]);
@@ -366,7 +366,7 @@ for (const { form, clean, look } of forms) {
       symlinkSync(outside, join(root, "link"));
       assertEquals((await clean(root)).restored, []);
       const seen: string[] = [];
-      const { restored, kept } = await clean(root, {
+      const { restored, skipped } = await clean(root, {
         recursive: true,
         onProgress: ({ path, directories }) => {
           seen.push(path);
@@ -375,7 +375,7 @@ for (const { form, clean, look } of forms) {
       });
       assertEquals(restored.map(({ target }) => target), [join(root, "a/b/x")]);
       assertEquals(seen, ["", "/a", "/a/b", "/a/b/x"].map((path) => root + path));
-      assertEquals(kept.map(({ path }) => path), [join(root, ".corrupt-a-0123456789ab")]);
+      assertEquals(skipped.map(({ path }) => path), [join(root, ".corrupt-a-0123456789ab")]);
       assertEquals(readdirSync(outside), [".old-x"]);
     }),
   );
@@ -456,8 +456,8 @@ test(
     writeFileSync(join(root, "a"), "a user's");
     symlinkSync("nowhere", join(root, "b"));
     const before = readdirSync(root);
-    const { kept } = cleanupSync(root);
-    assertEquals([kept.length, readdirSync(root)], [4, before]);
+    const { skipped } = cleanupSync(root);
+    assertEquals([skipped.length, readdirSync(root)], [4, before]);
   }),
 );
 
@@ -481,7 +481,7 @@ for (const name of ["x".repeat(255), "é".repeat(125) + "x", "日".repeat(82) + 
         );
         const report = cleanupSync(root, { minAge: 0 });
         restored.push(...report.restored.map(({ target }) => target!));
-        assertEquals([readdirSync(root), report.kept, report.failed], [[name], [], []], `${k}`);
+        assertEquals([readdirSync(root), report.skipped, report.failed], [[name], [], []], `${k}`);
         assert(["1", "2"].includes(readFileSync(join(root, name, "version"), "utf8")));
       }
       assert(restored.length > 0 && restored.every((path) => path.endsWith("/" + name)));
@@ -587,7 +587,7 @@ test(
       }
     });
     const report = runSync(cleanUp(os, root, cleanupSettings({}), true));
-    assertEquals([report.removed.length, report.kept.length, readdirSync(root)], [1, 1, [long]]);
+    assertEquals([report.removed.length, report.skipped.length, readdirSync(root)], [1, 1, [long]]);
   }),
 );
 
@@ -608,8 +608,8 @@ test(
     writeFileSync(join(root, "x"), "a file");
     deadLock(join(root, ".lock-x"), "x");
     for (let i = 0; i < 2; i++) {
-      const { kept, removed } = cleanupSync(root);
-      assertEquals([kept.map(({ claimed }) => claimed), removed], [[true], []]);
+      const { skipped, removed } = cleanupSync(root);
+      assertEquals([skipped.map(({ claimed }) => claimed), removed], [[true], []]);
     }
     assertEquals(readdirSync(root).sort(), [".lock-x", ".staging-x", "x"]);
   }),

@@ -33,7 +33,7 @@ import {
   inspectSync,
   lockSync,
   persistDirSync,
-  type SyncEntries,
+  type SyncDirEntries,
   transaction,
   type TransactionOptions,
   type TransactionResult,
@@ -149,7 +149,7 @@ const SITE = { "index": "new index", "css/main": "new main" };
 function* steps(os: Os, root: string, options?: TransactionOptions): Steps<unknown> {
   const settings = transactionSettings(options);
   const stage = new TransactionStage(os, root, settings);
-  const persist = (path: string, entries: SyncEntries): Steps<void> => {
+  const persist = (path: string, entries: SyncDirEntries): Steps<void> => {
     const source = new EntrySource(entries, syncSource, undefined);
     const part = partSettings(undefined, settings);
     return stage.persist(path, part, (dir) => source.writeTo(dir));
@@ -504,8 +504,8 @@ for (const { form, os } of drivers) {
             again = await killAfter(j, os(), cleaning);
           }
         }
-        const { failed, kept } = cleanupSync(root, { recursive: true });
-        assertEquals([failed, kept], [[], []], `killed after call ${k}`);
+        const { failed, skipped } = cleanupSync(root, { recursive: true });
+        assertEquals([failed, skipped], [[], []], `killed after call ${k}`);
         const end = JSON.stringify(tree(root));
         assert([OLD, NEW].some((tree) => JSON.stringify(tree) === end), `call ${k}: ${end}`);
         assertEquals(cleanupSync(root).removed, []);
@@ -536,8 +536,8 @@ test(
         process.kill(child.pid!, "SIGKILL");
       }
       await ended;
-      const { failed, kept } = cleanupSync(root, { recursive: true });
-      assertEquals([failed, kept], [[], []]);
+      const { failed, skipped } = cleanupSync(root, { recursive: true });
+      assertEquals([failed, skipped], [[], []]);
       const names = ["a", "b", "c/d", "c/e", "site/index", "site/css/main"];
       const versions = names.map((name) => readFileSync(join(root, name), "utf8"));
       const promised = Number(readFileSync(acks, "utf8").trim().split("\n").at(-1));

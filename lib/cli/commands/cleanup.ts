@@ -32,7 +32,7 @@ const CLEANUP = {
 
 /** The fields of the report. */
 const JSON_FIELDS =
-  "path, and restored, removed, rolledForward, quarantined, kept and failed (each a list of path, " +
+  "path, and restored, removed, rolledForward, quarantined, skipped and failed (each a list of path, " +
   "target, reason and claimed).";
 
 /** The command that cleans up. */

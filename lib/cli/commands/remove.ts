@@ -5,7 +5,7 @@ import { withoutSlash } from "../../core/paths.ts";
 import { runAsync } from "../../core/steps.ts";
 import { remove as removePath } from "../../dir/atomic_remove.ts";
 import { removeSettings } from "../../dir/dir_options.ts";
-import { look } from "../../fs/target.ts";
+import { lstatOrUndefined } from "../../fs/target.ts";
 import { systemCalls } from "../../os/system.ts";
 import { type Call, type Command, type Context, printResult } from "../shared/command.ts";
 import { asUsage, COMMON, DRY_RUN, DURABILITY, LOCKING, parse } from "../shared/options.ts";
@@ -67,7 +67,7 @@ async function prepareRemove(
   function exists(): Promise<boolean> {
     return inspecting(request, async () => {
       const target = withoutSlash(path);
-      const found = (await runAsync(look(os, target))) !== undefined;
+      const found = (await runAsync(lstatOrUndefined(os, target))) !== undefined;
       if (!found && settings.mustExist) throw new OsError("ENOENT", "lstat", target);
       return found;
     });

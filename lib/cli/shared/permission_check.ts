@@ -7,12 +7,12 @@
  */
 
 import { dirname, resolve } from "node:path";
-import { Refusal } from "../../core/errors.ts";
+import { RefusedError } from "../../core/errors.ts";
 import { withoutSlash } from "../../core/paths.ts";
 import { runAsync } from "../../core/steps.ts";
 import { describeFailure } from "../../fs/failure.ts";
-import type { Swap } from "../../fs/swap.ts";
-import { locate, look, type Target } from "../../fs/target.ts";
+import type { SwapMethod } from "../../fs/swap.ts";
+import { locate, lstatOrUndefined, type Target } from "../../fs/target.ts";
 import { libraryPath, missingFfiFlag, missingFlags } from "../../os/permissions.ts";
 import { systemCalls } from "../../os/system.ts";
 import type { Host } from "./host.ts";
@@ -62,7 +62,7 @@ export class PermissionCheck {
     const flags = this.#missing(checked(reported)).join(" ");
     const reason = this.collects ? "to look at the existing files" : why;
     const what = `permission was not given; run again with ${flags} (${reason})`;
-    throw describeFailure(new Refusal("ERR_PERMISSION", path, what), operation, path);
+    throw describeFailure(new RefusedError("ERR_PERMISSION", path, what), operation, path);
   }
 
   /** Requires access to the directory of a path, or of the file that links lead to. Returns that target. */
@@ -96,7 +96,7 @@ export class PermissionCheck {
   }
 
   /** Requires the system call that exchanges directories, or lists it as optional, as the swap needs it. */
-  requireExchange(operation: Operation, swap: Swap | "auto", { stat }: Target): void {
+  requireExchange(operation: Operation, swap: SwapMethod | "auto", { stat }: Target): void {
     const permission: Permission = { kind: "ffi", of: libraryPath() };
     const why = "to exchange two directories in one step, so that neither is missing for a moment";
     if (swap === "exchange") this.require({ ...operation, why }, [permission]);
@@ -121,7 +121,10 @@ export class PermissionCheck {
     let missing: string | undefined;
     for (let path = dir;; path = dirname(path)) {
       this.require(request, [{ kind: "read", of: path }]);
-      const stat = await inspecting(request, () => runAsync(look(systemCalls().async, path)));
+      const stat = await inspecting(
+        request,
+        () => runAsync(lstatOrUndefined(systemCalls().async, path)),
+      );
       if (stat !== undefined) return missing;
       if (dirname(path) === path) return undefined;
       missing = path;
