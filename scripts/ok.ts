@@ -1,6 +1,6 @@
 /**
- * Everything that must hold before a change is published, in the order of how soon it tells: format,
- * lint, types, documentation and its examples, tests. Stops at the first that fails, with its name.
+ * Everything that must hold before a change is published, in the order of how soon it tells. Stops at
+ * the first that fails, with its name.
  */
 
 import { ensureDependencies, Failure, main, programs, run } from "./tools.ts";
@@ -13,6 +13,7 @@ const EXAMPLES = ["config_store", "migrate", "publish", "sessions"].map((name) =
 const STEPS: [name: string, args: string[]][] = [
   ["format", ["fmt", "--check"]],
   ["lint", ["lint"]],
+  ["steps", ["run", "-A", "scripts/check_steps.ts"]],
   ["types", ["check", "mod.ts", "cli.ts", "scripts", "bench", "tests", ...EXAMPLES]],
   ["documentation", ["doc", "--lint", "mod.ts"]],
   ["examples", ["test", "-A", "--no-prompt", "--doc", "mod.ts", "lib", "README.md"]],
