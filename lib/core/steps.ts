@@ -4,7 +4,7 @@
  * the tests stop it after call k (a kill there) or let call k fail.
  *
  * Step functions are always called with `yield*`. Without it nothing runs, and no compiler objects:
- * the lint rule in `scripts/lint_steps.ts` does.
+ * `scripts/check_steps.ts` does.
  */
 
 /** An operation in progress: yields the answers of its system calls, returns its result. */

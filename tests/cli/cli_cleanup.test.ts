@@ -41,7 +41,7 @@ test(
     assertEquals(status.stdout.split("\n"), [
       "restored\t.old-a\ta swap ended between its two renames",
       "removed\t.staging-b\tleft by a persist that did not end",
-      "kept\t.f.0123456789ab.tmp\tit is younger than minAge: its writer may live",
+      "skipped\t.f.0123456789ab.tmp\tit is younger than minAge: its writer may live",
       "",
     ]);
     const dry = await untorn(["cleanup", ".", "--dry-run"], dir);
@@ -51,8 +51,8 @@ test(
     assertEquals(readdirSync(dir).sort(), [".f.0123456789ab.tmp", "a", "own.tmp", "sub"]);
     const args = ["cleanup", ".", "--min-age", "0", "--legacy-tmp", "--recursive", "--json"];
     const { stdout } = await untorn(args, dir);
-    const { path, removed, kept } = JSON.parse(stdout);
-    assertEquals([path, kept], [".", []]);
+    const { path, removed, skipped } = JSON.parse(stdout);
+    assertEquals([path, skipped], [".", []]);
     const paths = removed.map(({ path }: { path: string }) => path);
     assertEquals(paths, ["./.f.0123456789ab.tmp", "./own.tmp", "./sub/.staging-c"]);
     assertEquals((readdirSync(dir, { recursive: true }) as string[]).sort(), ["a", "sub"]);
@@ -69,7 +69,7 @@ test(
     try {
       const { stdout, code } = await untorn(["cleanup", "."], dir);
       assertEquals(code, 0);
-      assert(stdout.includes(`kept\t.old-a\tprocess ${process.pid} holds its lock`), stdout);
+      assert(stdout.includes(`skipped\t.old-a\tprocess ${process.pid} holds its lock`), stdout);
     } finally {
       held.release();
     }

@@ -111,7 +111,7 @@ test(
       to: "b",
     }];
     writeFileSync(join(dir, "plan.json"), JSON.stringify({ root: ".", steps }));
-    const report = "path restored removed rolledForward quarantined kept failed";
+    const report = "path restored removed rolledForward quarantined skipped failed";
     const calls: Record<string, [args: string[], fields: string]> = {
       write: [["file"], "path bytes changed durability"],
       persist: [
