@@ -1,29 +1,26 @@
 /** Runs a command, and turns its errors into messages and an exit code. */
 
 import { UntornError } from "../core/errors.ts";
-import { color } from "./shared/color.ts";
-import { type Command, type Entry, printJson } from "./shared/command.ts";
-import type { Host } from "./shared/host.ts";
+import { color, type Context, type Entry, printJson } from "./shared/command.ts";
 import { UsageError } from "./shared/options.ts";
 import { PermissionCheck } from "./shared/permission_check.ts";
 
 /** Returns the exit code. */
 export async function attempt(
-  command: Command,
+  { name, load }: Entry,
   args: string[],
   json: boolean,
-  host: Host,
-  signal: AbortSignal,
-  commands: readonly Entry[],
+  context: Omit<Context, "permissions">,
 ): Promise<number> {
+  const { host, signal } = context;
   try {
-    const context = { host, signal, permissions: new PermissionCheck(host), commands };
-    const call = await command.prepare(args, context);
-    return await call();
+    const permissions = new PermissionCheck(host);
+    const call = await (await load()).prepare(args, { ...context, permissions });
+    return await call() ?? 0;
   } catch (error) {
     if (signal.aborted && error === signal.reason) return 1;
     const message = error instanceof UsageError
-      ? await withHints(error, command.name)
+      ? await withHints(error, name)
       : error instanceof Error
       ? error.message
       : String(error);
@@ -34,10 +31,9 @@ export async function attempt(
 }
 
 async function withHints({ message, unknown, command }: UsageError, name: string): Promise<string> {
-  let hint = "";
   // Loaded here because only mistakes need it.
-  if (unknown !== undefined) hint = (await import("./shared/suggest.ts")).suggestion(unknown);
-  return `${message}${hint}; see untorn ${command ?? name} --help`;
+  const hint = unknown && (await import("./shared/suggest.ts")).suggestion(unknown);
+  return `${message}${hint ?? ""}; see untorn ${command ?? name} --help`;
 }
 
 function facts(error: unknown, message: string): object {

@@ -44,14 +44,8 @@ export async function main(): Promise<void> {
   }
   await underSignals(host, async (signal) => {
     const { attempt } = await import("./attempt.ts");
-    return await attempt(
-      await command.load(),
-      args,
-      own.includes("--json"),
-      host,
-      signal,
-      COMMANDS,
-    );
+    const context = { host, signal, commands: COMMANDS };
+    return await attempt(command, args, own.includes("--json"), context);
   });
 }
 
@@ -62,7 +56,7 @@ async function underSignals(
 ): Promise<void> {
   const abort = new AbortController();
   let caught: EndSignal | undefined;
-  const listeners = host.signals().map((signal) => {
+  const listeners = host.signals.map((signal) => {
     const listener = (): void => {
       caught = signal;
       for (const { signal, listener } of listeners) host.unlisten(signal, listener);

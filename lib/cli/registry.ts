@@ -2,69 +2,60 @@
 
 import type { Entry } from "./shared/command.ts";
 
-/** All commands, in the order in which the help shows them. */
-export const COMMANDS: readonly Entry[] = [
-  {
-    name: "write",
+const TABLE: Record<string, Omit<Entry, "name">> = {
+  write: {
     summary: "Write standard input, or a command's output, to a file",
     load: async () => (await import("./commands/write.ts")).write,
   },
-  {
-    name: "persist",
+  persist: {
     summary: "Replace a whole directory with a copy or a build",
     load: async () => (await import("./commands/persist.ts")).persist,
   },
-  {
-    name: "cleanup",
+  cleanup: {
     summary: "Finish or undo changes that crashes have interrupted",
     load: async () => (await import("./commands/cleanup.ts")).cleanup,
   },
-  {
-    name: "status",
+  status: {
     summary: "Show what cleanup would do, without changing anything",
     load: async () => (await import("./commands/cleanup.ts")).status,
   },
-  {
-    name: "remove",
+  remove: {
     summary: "Remove a file or a whole directory in one step",
     load: async () => (await import("./commands/remove.ts")).remove,
   },
-  {
-    name: "history",
+  history: {
     summary: "List the previous versions of a directory",
     load: async () => (await import("./commands/history.ts")).history,
   },
-  {
-    name: "rollback",
+  rollback: {
     summary: "Restore a previous version of a directory",
     load: async () => (await import("./commands/history.ts")).rollback,
   },
-  {
-    name: "apply",
+  apply: {
     summary: "Make several changes from a plan, all or none",
     load: async () => (await import("./commands/apply.ts")).apply,
   },
-  {
-    name: "lock",
+  lock: {
     summary: "Run a command while holding the lock of a path",
     load: async () => (await import("./commands/lock.ts")).lock,
   },
-  {
-    name: "doctor",
+  doctor: {
     summary: "Show what a file system supports, and test Untorn on it",
     load: async () => (await import("./commands/doctor.ts")).doctor,
   },
-  {
-    name: "permissions",
+  permissions: {
     summary: "Print the smallest set of Deno flags for a command",
     load: async () => (await import("./commands/permissions.ts")).permissions,
   },
-  {
-    name: "completions",
+  completions: {
     summary: "Print a completion script for bash, zsh or fish",
     load: async () => (await import("./commands/completions.ts")).completions,
   },
-];
+};
+
+/** All commands, in the order in which the help shows them. */
+export const COMMANDS: readonly Entry[] = Object.entries(TABLE)
+  .map(([name, entry]) => ({ name, ...entry }));
 
 /** Returns the help that lists all commands. */
 export function overview(): string {

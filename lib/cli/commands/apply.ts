@@ -1,7 +1,12 @@
 /** `untorn apply`: makes the changes of a plan in one transaction. */
 
 import { dirname, isAbsolute, join, resolve } from "node:path";
+import { inside } from "../../core/paths.ts";
+import { runAsync, type Steps } from "../../core/steps.ts";
+import type { Os } from "../../os/port.ts";
+import { runOnSystem } from "../../os/system.ts";
 import { copyTree } from "../../fs/copy_tree.ts";
+import { readAll } from "../../fs/io.ts";
 import { asyncSource, syncSource, unlessAborted } from "../../stage/content.ts";
 import {
   partSettings,
@@ -9,11 +14,6 @@ import {
   type TransactionSettings,
   transactionSettings,
 } from "../../transaction/transaction_options.ts";
-import { systemCalls } from "../../os/system.ts";
-import type { Handle, Os } from "../../os/port.ts";
-import { inside } from "../../core/paths.ts";
-import { readAll } from "../../fs/io.ts";
-import { runAsync, type Steps } from "../../core/steps.ts";
 import type { TransactionStage } from "../../transaction/transaction_stage.ts";
 import { TransactionSteps } from "../../transaction/transaction_steps.ts";
 import { type Call, type Command, type Context, count, printResult } from "../shared/command.ts";
@@ -21,17 +21,17 @@ import { requireSource } from "../shared/copy_source.ts";
 import {
   asUsage,
   COMMON,
-  DURABILITY,
-  LOCKING,
+  LOCKED,
+  lockedOptions,
   parse,
   STAGE_ONLY,
   UsageError,
 } from "../shared/options.ts";
-import { inspecting, type PermissionCheck } from "../shared/permission_check.ts";
+import { access, inspect, type PermissionCheck } from "../shared/permission_check.ts";
 import { counting, ProgressLine } from "../shared/progress.ts";
 import { parsePlan, type Step } from "./plan.ts";
 
-const OPTIONS = { ...DURABILITY, ...LOCKING, ...STAGE_ONLY, ...COMMON } as const;
+const OPTIONS = { ...LOCKED, ...STAGE_ONLY, ...COMMON } as const;
 
 /** The command. */
 export const apply: Command = {
@@ -58,99 +58,77 @@ below root. docs/plan.schema.json describes all fields.`,
   prepare: prepareApply,
 };
 
-/** The size of the blocks in which a file is copied, in bytes. */
-const BLOCK = 1024 * 1024;
-
 async function prepareApply(args: string[], context: Context): Promise<Call> {
   const { path: file, values } = parse(OPTIONS, "PLAN.json", args);
-  const settings = asUsage(() =>
-    transactionSettings({
-      durability: values.durability,
-      lock: !values["no-lock"],
-      wait: values.wait,
-      signal: context.signal,
-    })
-  );
-  const { root: given, steps } = parsePlan(await readPlan(file, context));
+  const settings = asUsage(() => transactionSettings(lockedOptions(values, context.signal)));
+  const plan = parsePlan(await readPlan(file, context));
   const base = file === "-" ? "." : dirname(file);
   const from = (path: string): string => isAbsolute(path) ? path : join(base, path);
-  const root = from(given);
-  await requireAll(root, steps, from, settings, context.permissions);
+  const root = from(plan.root);
+  const steps = plan.steps.map((step) =>
+    "from" in step ? { ...step, from: from(step.from) } : step
+  );
+  await requireAll(root, steps, settings, context.permissions);
 
   return async () => {
-    const os = systemCalls().async;
     const line = new ProgressLine(context.host, !values.quiet);
     const onFile = counting(line);
-    const apply = function* (): Steps<TransactionResult | undefined> {
+    const apply = function* (os: Os): Steps<TransactionResult | void> {
       const transaction = new TransactionSteps(os, root, settings);
       yield* transaction.open();
       for (const [index, step] of steps.entries()) {
         try {
-          yield* transaction.change((stage) => stageStep(os, stage, step, from, settings, onFile));
+          yield* transaction.change((stage) => stageStep(os, stage, step, settings, onFile));
         } catch (error) {
           throw ofStep(index, error);
         }
       }
-      if (!values["dry-run"]) return yield* transaction.commit();
-      yield* transaction.discard();
-      return undefined;
+      return yield* values["dry-run"] ? transaction.discard() : transaction.commit();
     };
-    const result = await line.during(runAsync(apply()));
-    const what = `${count(steps.length, "change")} in ${JSON.stringify(root)}`;
+    const result = await line.during(runOnSystem(apply));
     await printResult(context.host, values, result ?? { path: root }, () => {
+      const what = `${count(steps.length, "change")} in ${JSON.stringify(root)}`;
       if (result === undefined) return [`would make ${what}`];
       return [...result.changes.map(changeLine), `made ${what} (durability ${result.durability})`];
     });
-    return 0;
   };
-}
-
-function changeLine(change: TransactionResult["changes"][number]): string {
-  const to = change.do === "rename" ? ` to ${JSON.stringify(change.to)}` : "";
-  return `${change.do} ${JSON.stringify(change.path)}${to}`;
 }
 
 /** Reads the plan from a file or from standard input. */
 async function readPlan(file: string, context: Context): Promise<string> {
-  const decoder = new TextDecoder();
-  if (file === "-") {
-    let text = "";
-    const chunks = context.host.stdin()[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await unlessAborted(chunks.next(), context.signal);
-      if (next.done) return text + decoder.decode();
-      text += decoder.decode(next.value, { stream: true });
-    }
-  }
+  if (file === "-") return await unlessAborted(textOf(context.host.stdin()), context.signal);
   const request = { operation: "read", path: file, why: "to read the plan" };
-  context.permissions.require(request, [{ kind: "read", of: resolve(file) }]);
-  const bytes = await inspecting(request, () => runAsync(readAll(systemCalls().async, file)));
-  return decoder.decode(bytes);
+  context.permissions.require(request, access(resolve(file), ["read"]));
+  return new TextDecoder().decode(await inspect(request, (os) => readAll(os, file)));
+}
+
+async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of chunks) text += decoder.decode(chunk, { stream: true });
+  return text + decoder.decode();
 }
 
 /** Requires the permissions for all steps, and refuses sources that cannot be copied. */
 async function requireAll(
   root: string,
   steps: readonly Step[],
-  from: (path: string) => string,
   { lock }: TransactionSettings,
   permissions: PermissionCheck,
 ): Promise<void> {
   const given = resolve(root);
   const why = `to stage changes in ${root}, and to create the lock file beside it`;
   const request = { operation: "change", path: root, why };
-  permissions.require(request, [{ kind: "read", of: given }]);
-  const real = await inspecting(request, () => runAsync(systemCalls().async.realpath(given)));
-  const of = lock ? dirname(real) : real;
-  permissions.require(request, [{ kind: "read", of }, { kind: "write", of }]);
+  permissions.require(request, access(given, ["read"]));
+  const real = await inspect(request, (os) => os.realpath(given));
+  permissions.require(request, access(lock ? dirname(real) : real));
   for (const [index, step] of steps.entries()) {
     if (!("from" in step)) continue;
-    const source = from(step.from);
-    const request = { operation: "read", path: source, why: "to read the source of the copy" };
+    const path = step.from;
+    const request = { operation: "read", path, why: "to read the source of the copy" };
     try {
-      if ("persist" in step) {
-        await requireSource(permissions, request, source, inside(real, step.persist));
-      } else permissions.require(request, [{ kind: "read", of: resolve(source) }]);
+      if (!("persist" in step)) permissions.require(request, access(resolve(path), ["read"]));
+      else await requireSource(permissions, request, path, inside(real, step.persist));
     } catch (error) {
       throw ofStep(index, error);
     }
@@ -167,7 +145,6 @@ function* stageStep(
   os: Os,
   stage: TransactionStage,
   step: Step,
-  from: (path: string) => string,
   settings: TransactionSettings,
   onFile: (bytes: number) => void,
 ): Steps<void> {
@@ -175,44 +152,43 @@ function* stageStep(
   if ("rename" in step) return yield* stage.rename(step.rename, step.to);
   if ("persist" in step) {
     const { persist, carryOver, writeOnce } = step;
-    const part = partSettings({ carryOver, writeOnce }, settings);
     return yield* stage.persist(
       persist,
-      part,
-      (dir) => copyTree(os, from(step.from), dir.path, settings.signal, onFile),
+      partSettings({ carryOver, writeOnce }, settings),
+      (dir) => copyTree(os, step.from, dir.path, settings.signal, onFile),
     );
   }
   const mode = step.mode === undefined ? undefined : parseInt(step.mode, 8);
-  if ("content" in step) return yield* stage.write(step.write, syncSource(step.content), mode);
-  let size = 0;
-  const content = contentOf(os, from(step.from), (bytes) => size += bytes);
-  yield* stage.write(step.write, asyncSource(content), mode);
-  onFile(size);
+  const source = "content" in step
+    ? syncSource(step.content)
+    : asyncSource(blocksOf(os, step.from, onFile));
+  yield* stage.write(step.write, source, mode);
 }
 
-/** Returns a stream of a file's content, and calls `onBlock` with the size of each block. */
-function contentOf(
+/** The size of the blocks in which a file is copied, in bytes. */
+const BLOCK = 1024 * 1024;
+
+/** Yields a file's content, and calls `onEnd` with its size. */
+async function* blocksOf(
   os: Os,
   path: string,
-  onBlock: (bytes: number) => void,
-): ReadableStream<Uint8Array> {
-  let file: Handle;
-  return new ReadableStream({
-    start: async () => {
-      file = await runAsync(os.open(path));
-    },
-    pull: async (controller) => {
-      const bytes = new Uint8Array(BLOCK);
-      let count = 0;
-      try {
-        count = await runAsync(os.read(file, bytes));
-      } finally {
-        if (count === 0) await runAsync(os.close(file));
-      }
-      onBlock(count);
-      if (count === 0) controller.close();
-      else controller.enqueue(bytes.subarray(0, count));
-    },
-    cancel: () => runAsync(os.close(file)),
-  });
+  onEnd: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const file = await runAsync(os.open(path));
+  try {
+    for (let size = 0;;) {
+      const block = new Uint8Array(BLOCK);
+      const count = await runAsync(os.read(file, block));
+      if (count === 0) return onEnd(size);
+      yield* [block.subarray(0, count)];
+      size += count;
+    }
+  } finally {
+    await runAsync(os.close(file));
+  }
+}
+
+function changeLine(change: TransactionResult["changes"][number]): string {
+  const to = change.do === "rename" ? ` to ${JSON.stringify(change.to)}` : "";
+  return `${change.do} ${JSON.stringify(change.path)}${to}`;
 }

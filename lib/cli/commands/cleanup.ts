@@ -2,14 +2,14 @@
 
 import { resolve } from "node:path";
 import { inside } from "../../core/paths.ts";
-import { runAsync } from "../../core/steps.ts";
-import { systemCalls } from "../../os/system.ts";
+import { runOnSystem } from "../../os/system.ts";
 import { cleanUp } from "../../recovery/cleanup.ts";
-import { type CleanupSettings, cleanupSettings } from "../../recovery/cleanup_options.ts";
+import { cleanupSettings } from "../../recovery/cleanup_options.ts";
 import type { CleanupItem, CleanupReport } from "../../recovery/report.ts";
 import { type Call, type Command, type Context, note, printJson } from "../shared/command.ts";
 import type { Host } from "../shared/host.ts";
-import { asUsage, COMMON, parse, type Values } from "../shared/options.ts";
+import { asUsage, COMMON, parse } from "../shared/options.ts";
+import { access } from "../shared/permission_check.ts";
 import { ProgressLine } from "../shared/progress.ts";
 import { refuseWholeHome } from "../shared/whole_home.ts";
 
@@ -49,10 +49,7 @@ be cleaned up, the others still are, and the exit code is 1.`,
   options: CLEANUP,
   json: JSON_FIELDS,
   examples: ["untorn cleanup --recursive /var/lib/app"],
-  prepare: (args, context) => {
-    const { path, values } = parse(CLEANUP, "ROOT", args);
-    return prepareCleanup(path, values, !values["dry-run"], values.force, "clean up", context);
-  },
+  prepare: (args, context) => prepareCleanup("clean up", CLEANUP, args, context),
 };
 
 /** The command that only shows. */
@@ -64,22 +61,19 @@ nothing.`,
   options: STATUS,
   json: JSON_FIELDS,
   examples: ["untorn status --recursive /var/lib/app"],
-  prepare: (args, context) => {
-    const { path, values } = parse(STATUS, "ROOT", args);
-    return prepareCleanup(path, values, false, false, "inspect", context);
-  },
+  prepare: (args, context) => prepareCleanup("inspect", STATUS, args, context),
 };
 
 function prepareCleanup(
-  root: string,
-  values: Values<typeof STATUS>,
-  acts: boolean,
-  force: boolean,
-  operation: string,
+  operation: "clean up" | "inspect",
+  table: typeof STATUS | typeof CLEANUP,
+  args: string[],
   { host, signal, permissions }: Context,
 ): Call {
+  const { path, values } = parse(table, "ROOT", args);
+  const acts = "dry-run" in values && !values["dry-run"];
   const line = new ProgressLine(host, !values.quiet);
-  const settings: CleanupSettings = asUsage(() =>
+  const settings = asUsage(() =>
     cleanupSettings({
       recursive: values.recursive,
       claimedOnly: values["claimed-only"],
@@ -90,19 +84,16 @@ function prepareCleanup(
       onProgress: ({ directories }) => line.update({ directories }),
     })
   );
-  const of = resolve(root);
   const why = acts ? "to list it and remove leftovers" : "to list it";
-  permissions.require({ operation, path: root, why }, [
-    { kind: "read", of },
-    ...acts ? [{ kind: "write", of } as const] : [],
-  ]);
+  const kinds = acts ? ["read", "write"] as const : ["read"] as const;
+  permissions.require({ operation, path, why }, access(resolve(path), kinds));
 
   return async () => {
-    if (acts && !force) await refuseWholeHome(root, host);
-    const report = await line.during(runAsync(cleanUp(systemCalls().async, root, settings, acts)));
-    if (values.json) await printJson(host, { path: root, ...report });
-    else if (!values.quiet) await show(report, root, host);
-    return report.failed.length > 0 ? 1 : 0;
+    if (acts && !values.force) await refuseWholeHome(path, host);
+    const report = await line.during(runOnSystem((os) => cleanUp(os, path, settings, acts)));
+    if (values.json) await printJson(host, { path, ...report });
+    else if (!values.quiet) await show(report, path, host);
+    if (report.failed.length > 0) return 1;
   };
 }
 

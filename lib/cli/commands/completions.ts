@@ -42,7 +42,6 @@ function prepareCompletions(args: string[], { host, commands }: Context): Call {
     const script = SHELLS[shell]!(await Promise.all(described));
     if (values.json) await printJson(host, { shell, script });
     else await host.print("stdout", script);
-    return 0;
   };
 }
 

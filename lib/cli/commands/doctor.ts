@@ -2,14 +2,14 @@
 
 import { resolve } from "node:path";
 import { runAsync } from "../../core/steps.ts";
-import type { Capabilities } from "../../doctor/capabilities.ts";
-import type { TestResult } from "../../doctor/self_test.ts";
 import { libraryPath } from "../../os/permissions.ts";
 import { systemCalls } from "../../os/system.ts";
-import { color } from "../shared/color.ts";
-import { type Call, type Command, type Context, count } from "../shared/command.ts";
+import type { Capabilities } from "../../doctor/capabilities.ts";
+import type { TestResult } from "../../doctor/self_test.ts";
+import { type Call, color, type Command, type Context, count } from "../shared/command.ts";
 import { wrap } from "../shared/help.ts";
 import { COMMON, parse } from "../shared/options.ts";
+import { access } from "../shared/permission_check.ts";
 
 /** The command. */
 export const doctor: Command = {
@@ -34,74 +34,14 @@ more.`,
   prepare: prepareDoctor,
 };
 
-/** The capabilities, and what it means that the file system has one, lacks it, or may have it. */
-const MEANINGS: [
-  key: keyof Capabilities["reasons"],
-  label: string,
-  yes: string,
-  no: string,
-  unknown?: string,
-][] = [
-  [
-    "shared",
-    "shared",
-    "other machines may use it too; they see changes seconds late",
-    "no other machine uses it",
-    "other machines may or may not use it too",
-  ],
-  [
-    "exchange",
-    "exchange",
-    "a directory is replaced in one step, and is never missing",
-    "a directory is replaced by two renames, and is missing between them",
-  ],
-  [
-    "hardLinks",
-    "hard links",
-    "entries of the previous version are carried over without a copy",
-    "entries of the previous version are copied; overwrite: false is refused",
-  ],
-  [
-    "reflinks",
-    "reflinks",
-    "copies share their blocks with the original",
-    "copies take time and space",
-    "copies may or may not share their blocks with the original",
-  ],
-  [
-    "directorySync",
-    "directory sync",
-    "a rename can be made durable",
-    'a rename cannot be made durable; durability "full" is reduced to "file"',
-  ],
-  [
-    "syncFs",
-    "bulk sync",
-    "one call syncs many files",
-    "files are synced one by one, several at a time",
-  ],
-  [
-    "locks",
-    "locks",
-    "processes that replace the same directory keep each other out",
-    "processes that replace the same directory do not keep each other out",
-  ],
-  [
-    "durable",
-    "durable",
-    'with durability "full" the new version survives a power failure',
-    'a power failure may lose the new version, even with durability "full"',
-    "the new version may or may not survive a power failure",
-  ],
-];
-
 function prepareDoctor(args: string[], { host, signal, permissions }: Context): Call {
   const { path, values } = parse(COMMON, "DIR", args);
   const request = { operation: "examine", path, why: "to create a scratch directory in it" };
-  const of = resolve(path);
-  permissions.require(request, [{ kind: "read", of }, { kind: "write", of }]);
-  permissions.addOptional({ kind: "ffi", of: libraryPath() }, "to try calls of the C library");
-  permissions.addOptional({ kind: "sys", of: "statfs" }, "to identify the file system");
+  permissions.require(request, access(resolve(path)));
+  permissions.optional.push(
+    { kind: "ffi", of: libraryPath(), why: "to try calls of the C library" },
+    { kind: "sys", of: "statfs", why: "to identify the file system" },
+  );
 
   return async () => {
     // Loaded here, so that the other commands start without it.
@@ -134,25 +74,72 @@ function prepareDoctor(args: string[], { host, signal, permissions }: Context): 
     }
     const all = count(selfTests.length, "self-test");
     await print(ok ? "\nAll self-tests passed.\n" : `\n${failed} of ${all} failed.\n`);
-    return ok ? 0 : 1;
+    if (!ok) return 1;
   };
 }
+
+/** A capability, and what it means that the file system has it, lacks it, or may have it. */
+type Meaning = [key: keyof Capabilities["reasons"], yes: string, no: string, unknown?: string];
+
+/** The capabilities, by the labels under which they are printed. */
+const MEANINGS: Record<string, Meaning> = {
+  "shared": [
+    "shared",
+    "other machines may use it too; they see changes seconds late",
+    "no other machine uses it",
+    "other machines may or may not use it too",
+  ],
+  "exchange": [
+    "exchange",
+    "a directory is replaced in one step, and is never missing",
+    "a directory is replaced by two renames, and is missing between them",
+  ],
+  "hard links": [
+    "hardLinks",
+    "entries of the previous version are carried over without a copy",
+    "entries of the previous version are copied; overwrite: false is refused",
+  ],
+  "reflinks": [
+    "reflinks",
+    "copies share their blocks with the original",
+    "copies take time and space",
+    "copies may or may not share their blocks with the original",
+  ],
+  "directory sync": [
+    "directorySync",
+    "a rename can be made durable",
+    'a rename cannot be made durable; durability "full" is reduced to "file"',
+  ],
+  "bulk sync": [
+    "syncFs",
+    "one call syncs many files",
+    "files are synced one by one, several at a time",
+  ],
+  "locks": [
+    "locks",
+    "processes that replace the same directory keep each other out",
+    "processes that replace the same directory do not keep each other out",
+  ],
+  "durable": [
+    "durable",
+    'with durability "full" the new version survives a power failure',
+    'a power failure may lose the new version, even with durability "full"',
+    "the new version may or may not survive a power failure",
+  ],
+};
 
 function table(can: Capabilities): string {
   const { fileSystem, reasons } = can;
   const kind = fileSystem ?? `an unknown file system (${reasons.fileSystem})`;
-  const lines = MEANINGS.map(([key, label, yes, no, unknown = no]) => {
-    const [answer, meaning] = can[key] === undefined
-      ? ["?", unknown]
-      : can[key]
-      ? ["yes", yes]
-      : ["no", no];
+  const lines = Object.entries(MEANINGS).map(([label, [key, yes, no, unknown = no]]) => {
+    const has = can[key];
+    const meaning = has === undefined ? unknown : has ? yes : no;
+    const answer = has === undefined ? "?" : has ? "yes" : "no";
     const why = reasons[key] === undefined ? "" : ` (${reasons[key]})`;
     return row(`${label.padEnd(14)}  ${answer}`, 21, meaning + why);
   });
-  return `${wrap(`${JSON.stringify(can.path)} is on ${kind}.`, 0)}\n\n${
-    lines.join("")
-  }\nSelf-test:\n`;
+  const start = wrap(`${JSON.stringify(can.path)} is on ${kind}.`, 0);
+  return `${start}\n\n${lines.join("")}\nSelf-test:\n`;
 }
 
 /** Returns a line with a first column, and a text in the rest of 80 columns. */

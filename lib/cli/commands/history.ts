@@ -1,9 +1,8 @@
 /** `untorn history` and `untorn rollback`: list and restore previous versions of a directory. */
 
-import { runAsync } from "../../core/steps.ts";
+import { runOnSystem } from "../../os/system.ts";
 import { rollbackSettings } from "../../dir/dir_options.ts";
 import { listVersions, rollBack } from "../../dir/rollback.ts";
-import { systemCalls } from "../../os/system.ts";
 import {
   type Call,
   type Command,
@@ -12,7 +11,7 @@ import {
   printJson,
   printResult,
 } from "../shared/command.ts";
-import { asUsage, COMMON, DRY_RUN, DURABILITY, LOCKING, parse, SWAP } from "../shared/options.ts";
+import { asUsage, COMMON, DRY_RUN, LOCKED, lockedOptions, parse, SWAP } from "../shared/options.ts";
 
 /** The command that lists versions. */
 export const history: Command = {
@@ -30,8 +29,7 @@ and its path.`,
 const ROLLBACK = {
   to: { value: "VERSION", help: "the number in untorn history (default: the latest)" },
   ...SWAP,
-  ...DURABILITY,
-  ...LOCKING,
+  ...LOCKED,
   ...DRY_RUN,
   ...COMMON,
 } as const;
@@ -58,7 +56,7 @@ async function prepareHistory(args: string[], { host, permissions }: Context): P
   await permissions.requireDirOf(request, { kinds: ["read"] });
 
   return async () => {
-    const versions = await runAsync(listVersions(systemCalls().async, dir));
+    const versions = await runOnSystem((os) => listVersions(os, dir));
     if (values.json) await printJson(host, { path: dir, versions });
     else {
       for (const { version, path, replaced } of versions) {
@@ -68,31 +66,21 @@ async function prepareHistory(args: string[], { host, permissions }: Context): P
         await note(host, `there are no previous versions of ${JSON.stringify(dir)}`);
       }
     }
-    return 0;
   };
 }
 
-async function prepareRollback(
-  args: string[],
-  { host, signal, permissions }: Context,
-): Promise<Call> {
+async function prepareRollback(args: string[], context: Context): Promise<Call> {
+  const { host, signal, permissions } = context;
   const { path, values } = parse(ROLLBACK, "DIR", args);
   const settings = asUsage(() =>
-    rollbackSettings({
-      to: values.to,
-      swap: values.swap,
-      durability: values.durability,
-      lock: !values["no-lock"],
-      wait: values.wait,
-      signal,
-    })
+    rollbackSettings({ to: values.to, swap: values.swap, ...lockedOptions(values, signal) })
   );
   const request = { operation: "roll back", path, why: WHY };
   permissions.requireExchange(request, settings.swap, await permissions.requireDirOf(request));
 
   return async () => {
     const dryRun = values["dry-run"];
-    const result = await runAsync(rollBack(systemCalls().async, path, settings, dryRun));
+    const result = await runOnSystem((os) => rollBack(os, path, settings, dryRun));
     await printResult(host, values, result, () => {
       const { version, kept } = result;
       const what = `version ${version} ${dryRun ? "would replace" : "replaced"}`;
@@ -100,6 +88,5 @@ async function prepareRollback(
       const replaced = kept === undefined ? "" : `, which ${as} version ${kept}`;
       return [`${what} ${JSON.stringify(path)}${replaced}`];
     });
-    return 0;
   };
 }

@@ -3,9 +3,9 @@
 import { lockSettings } from "../../core/options.ts";
 import { lock as takeLock } from "../../lock/lock.ts";
 import { type Call, type Command, type Context, printJson } from "../shared/command.ts";
-import { asUsage, COMMON, LOCKING, parse, splitCommand, UsageError } from "../shared/options.ts";
+import { asUsage, COMMON, LOCKED, parse, splitCommand, UsageError } from "../shared/options.ts";
 
-const OPTIONS = { wait: LOCKING.wait, ...COMMON } as const;
+const OPTIONS = { wait: LOCKED.wait, ...COMMON } as const;
 
 /** The command. */
 export const lock: Command = {
@@ -20,10 +20,7 @@ however this process ends.`,
   prepare: prepareLock,
 };
 
-async function prepareLock(
-  args: string[],
-  { host, signal, permissions }: Context,
-): Promise<Call> {
+async function prepareLock(args: string[], { host, signal, permissions }: Context): Promise<Call> {
   const { own, command } = splitCommand(args);
   const { path, values } = parse(OPTIONS, "PATH", own);
   if (command === undefined) throw new UsageError("give a command: -- COMMAND");
@@ -37,7 +34,8 @@ async function prepareLock(
     const held = await takeLock(path, { wait, signal });
     try {
       if (!held.locked) throw new Error("this runtime has no kernel locks: use Deno or Bun");
-      const code = await host.run(command, {}, signal, values.json);
+      const output = values.json ? "stderr" : "inherit";
+      const code = await (await host.spawn(command, {}, signal, output)).ended;
       if (values.json) await printJson(host, { path, code });
       return code;
     } finally {

@@ -1,10 +1,11 @@
 /** `untorn permissions`: prints the smallest set of Deno flags for a command. */
 
-import { sep } from "node:path";
+import { inside } from "../../core/paths.ts";
 import { flag, grantable } from "../../os/deno.ts";
 import { type Command, type Context, note, printJson } from "../shared/command.ts";
 import { COMMON, UsageError } from "../shared/options.ts";
 import { type Permission, PermissionCheck } from "../shared/permission_check.ts";
+import { quoted } from "./shells.ts";
 
 const { json, quiet, help } = COMMON;
 
@@ -25,7 +26,7 @@ Options may stand before or after COMMAND, but not after a --.`,
   prepare: (args, context) => () => show(args, context),
 };
 
-async function show(args: string[], { host, signal, commands }: Context): Promise<number> {
+async function show(args: string[], { host, signal, commands }: Context): Promise<void> {
   const at = args.findIndex((word) => !["--json", "-q", "--quiet"].includes(word));
   const word = args[at];
   if (word === undefined) throw new UsageError("COMMAND is missing");
@@ -38,26 +39,20 @@ async function show(args: string[], { host, signal, commands }: Context): Promis
   try {
     await (await entry.load()).prepare(args.slice(at + 1), { host, signal, commands, permissions });
   } catch (error) {
-    if (error instanceof UsageError) error.command ??= entry.name;
+    if (error instanceof UsageError) error.command ??= word;
     throw error;
   }
 
   const flags = smallest(permissions.required);
-  const optional = permissions.optional.map(({ permission: { kind, of }, why }) => ({
+  const optional = permissions.optional.map(({ kind, of, why }) => ({
     flag: flag(kind, [of!]),
     why,
   }));
   const own = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
-  if (own.includes("--json")) {
-    await printJson(host, { command: entry.name, flags, optional });
-    return 0;
-  }
+  if (own.includes("--json")) return await printJson(host, { command: word, flags, optional });
   await host.print("stdout", flags.map(quoted).join(" ") + "\n");
-  if (own.some((word) => word === "-q" || word === "--quiet")) return 0;
-  for (const { flag, why } of optional) {
-    await note(host, `optional: ${quoted(flag)} ${why}`);
-  }
-  return 0;
+  if (own.some((word) => word === "-q" || word === "--quiet")) return;
+  for (const { flag, why } of optional) await note(host, `optional: ${quoted(flag)} ${why}`);
 }
 
 /** Returns one flag for each kind of permission, without paths that another path covers. */
@@ -69,15 +64,8 @@ function smallest(permissions: readonly Permission[]): string[] {
     if (all.includes(undefined)) return flag(kind, []);
     const isPath = kind === "read" || kind === "write";
     const each = [...new Set((all as string[]).map((of) => isPath ? grantable(of) : of))].sort();
-    return flag(kind, each.filter((one) => !isPath || !each.some((other) => covers(other, one))));
+    const isCovered = (path: string): boolean =>
+      isPath && each.some((dir) => dir !== path && path.startsWith(inside(dir, "")));
+    return flag(kind, each.filter((one) => !isCovered(one)));
   });
-}
-
-function covers(dir: string, path: string): boolean {
-  return path !== dir && path.startsWith(dir.endsWith(sep) ? dir : dir + sep);
-}
-
-/** Quotes a word for a shell. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,20 +1,21 @@
 /** `untorn persist`: replaces a directory with a copy of another one or with the files a command builds. */
 
 import { resolve } from "node:path";
-import { copyTree } from "../../fs/copy_tree.ts";
-import { type DirSettings, dirSettings, type PersistResult } from "../../dir/dir_options.ts";
-import { systemCalls } from "../../os/system.ts";
 import { toPath } from "../../core/paths.ts";
+import { type Steps, waitFor } from "../../core/steps.ts";
+import type { Os } from "../../os/port.ts";
+import { runOnSystem } from "../../os/system.ts";
+import { copyTree } from "../../fs/copy_tree.ts";
+import { dirSettings, type PersistResult } from "../../dir/dir_options.ts";
 import { StagedDirSteps } from "../../dir/stage_dir.ts";
-import { runAsync } from "../../core/steps.ts";
 import { type Call, type Command, type Context, count, printResult } from "../shared/command.ts";
 import { requireSource } from "../shared/copy_source.ts";
-import { endedWith } from "../shared/host.ts";
+import { requireSuccess } from "../shared/host.ts";
 import {
   asUsage,
   COMMON,
-  DURABILITY,
-  LOCKING,
+  LOCKED,
+  lockedOptions,
   parse,
   splitCommand,
   STAGE_ONLY,
@@ -37,8 +38,7 @@ const OPTIONS = {
   },
   "keep": { value: "N", help: "keep N previous versions for untorn rollback" },
   "mode": { value: "MODE", help: "set these permission bits of DIR itself, in octal" },
-  ...DURABILITY,
-  ...LOCKING,
+  ...LOCKED,
   ...STAGE_ONLY,
   ...COMMON,
 } as const;
@@ -60,7 +60,7 @@ carried over.`,
 };
 
 async function preparePersist(args: string[], context: Context): Promise<Call> {
-  const { permissions } = context;
+  const { host, signal, permissions } = context;
   const { own, command } = splitCommand(args);
   const { path, values } = parse(OPTIONS, "DIR", own);
   const { from } = values;
@@ -74,10 +74,7 @@ async function preparePersist(args: string[], context: Context): Promise<Call> {
       swap: values.swap,
       keep: values.keep,
       mode: values.mode,
-      durability: values.durability,
-      lock: !values["no-lock"],
-      wait: values.wait,
-      signal: context.signal,
+      ...lockedOptions(values, signal),
     })
   );
   const request = { operation: "persist", path, why: "to stage the new version beside it" };
@@ -90,47 +87,28 @@ async function preparePersist(args: string[], context: Context): Promise<Call> {
 
   return async () => {
     // A command may use the terminal for its own output.
-    const line = new ProgressLine(context.host, from !== undefined && !values.quiet);
-    const staged = new StagedDirSteps(systemCalls().async, path, settings);
-    const fill = (): Promise<void> =>
-      from === undefined
-        ? build(command!, staged.path, context, values.json)
-        : copyFrom(from, staged.path, settings, line);
-    const result = await line.during(replace(staged, fill, values["dry-run"]));
-    await printResult(context.host, values, result ?? { path }, () => {
+    const line = new ProgressLine(host, from !== undefined && !values.quiet);
+    const replace = function* (os: Os): Steps<PersistResult | void> {
+      const staged = new StagedDirSteps(os, path, settings);
+      yield* staged.open();
+      try {
+        yield* from === undefined
+          ? waitFor(build(command!, staged.path, context, values.json))
+          : copyTree(os, from, staged.path, signal, counting(line));
+      } catch (error) {
+        yield* staged.failFilling(error);
+      }
+      return yield* values["dry-run"] ? staged.discard() : staged.commit();
+    };
+    const result = await line.during(runOnSystem(replace));
+    await printResult(host, values, result ?? { path }, () => {
       if (result === undefined) return [`would replace ${JSON.stringify(path)}`];
       const { swap, written, carried, durability } = result;
       const counts = `${count(written, "entry", "entries")} written, ${carried} carried over`;
       const how = `swap ${swap}, durability ${durability}`;
       return [`${counts} to ${JSON.stringify(path)} (${how})`];
     });
-    return 0;
   };
-}
-
-/** Stages the new version and commits it. A dry run discards it instead, and returns nothing. */
-async function replace(
-  staged: StagedDirSteps,
-  fill: () => Promise<void>,
-  dryRun: boolean,
-): Promise<PersistResult | undefined> {
-  await runAsync(staged.open());
-  try {
-    await fill();
-  } catch (error) {
-    await runAsync(staged.failFilling(error));
-  }
-  if (!dryRun) return await runAsync(staged.commit());
-  await runAsync(staged.discard());
-}
-
-function copyFrom(
-  from: string,
-  to: string,
-  { signal }: DirSettings,
-  line: ProgressLine,
-): Promise<void> {
-  return runAsync(copyTree(systemCalls().async, from, to, signal, counting(line)));
 }
 
 /** Runs the command that fills the staging directory. */
@@ -142,6 +120,7 @@ async function build(
 ): Promise<void> {
   const path = resolve(stage);
   const words = command.map((word) => word.replaceAll("{}", path));
-  const code = await host.run(words, { UNTORN_STAGE: path }, signal, json);
-  if (code !== 0) throw new Error(endedWith(command[0]!, code));
+  const env = { UNTORN_STAGE: path };
+  const { ended } = await host.spawn(words, env, signal, json ? "stderr" : "inherit");
+  requireSuccess(command, await ended);
 }

@@ -19,33 +19,25 @@ export type Step =
   | { remove: string }
   | { rename: string; to: string };
 
-type Check = (value: unknown) => string | undefined;
+/** What a value must be, and the words for that. */
+type Check = [must: string, isMet: (value: unknown) => boolean];
 
-const text: Check = (value) => typeof value === "string" ? undefined : "must be a string";
+const isText = (value: unknown): value is string => typeof value === "string";
+const isPath = (value: unknown): boolean => isText(value) && value !== "";
 
-const path: Check = (value) =>
-  typeof value === "string" && value !== "" ? undefined : "must be a path";
-
-const octal: Check = (value) =>
-  typeof value === "string" && /^[0-7]{3,4}$/.test(value)
-    ? undefined
-    : 'must be octal digits such as "644"';
-
-const flag: Check = (value) => typeof value === "boolean" ? undefined : "must be true or false";
-
-const paths: Check = (value) =>
-  Array.isArray(value) && value.every((item) => path(item) === undefined)
-    ? undefined
-    : "must be a list of paths";
+const TEXT: Check = ["a string", isText];
+const PATH: Check = ["a path", isPath];
+const MODE: Check = ['octal digits such as "644"', (it) => isText(it) && /^[0-7]{3,4}$/.test(it)];
+const FLAG: Check = ["true or false", (it) => typeof it === "boolean"];
+const PATHS: Check = ["a list of paths", (it) => Array.isArray(it) && it.every(isPath)];
 
 /** The other fields of each kind of step: exactly one of the required ones, and any of the optional ones. */
-const KINDS: Record<string, { required: Record<string, Check>; optional: Record<string, Check> }> =
-  {
-    write: { required: { content: text, from: path }, optional: { mode: octal } },
-    persist: { required: { from: path }, optional: { carryOver: flag, writeOnce: paths } },
-    remove: { required: {}, optional: {} },
-    rename: { required: { to: path }, optional: {} },
-  };
+const KINDS: Record<string, Record<"required" | "optional", Record<string, Check>>> = {
+  write: { required: { content: TEXT, from: PATH }, optional: { mode: MODE } },
+  persist: { required: { from: PATH }, optional: { carryOver: FLAG, writeOnce: PATHS } },
+  remove: { required: {}, optional: {} },
+  rename: { required: { to: PATH }, optional: {} },
+};
 
 /** Parses and checks a plan. */
 export function parsePlan(json: string): Plan {
@@ -56,7 +48,7 @@ export function parsePlan(json: string): Plan {
     throw new UsageError(`the plan is not valid JSON: ${(error as Error).message}`);
   }
   const { root, steps } = fields(plan, "the plan", ["root", "steps"]);
-  check(root, "root", path);
+  check(root, "root", PATH);
   if (!Array.isArray(steps)) return wrong("steps", "must be a list");
   steps.forEach(checkStep);
   return plan as Plan;
@@ -64,21 +56,16 @@ export function parsePlan(json: string): Plan {
 
 function checkStep(step: unknown, index: number): void {
   const at = `steps[${index}]`;
-  const kinds = Object.keys(KINDS);
-  const found = kinds.filter((kind) => Object.hasOwn(fields(step, at), kind));
-  if (found.length !== 1) return wrong(at, `must have exactly one of ${kinds.join(", ")}`);
-  const [kind] = found as [string];
+  const kind = theOne(Object.keys(KINDS), fields(step, at), at);
   const { required, optional } = KINDS[kind]!;
-  const given = fields(step, at, [kind, ...Object.keys(required), ...Object.keys(optional)]);
-  check(given[kind], `${at}.${kind}`, path);
+  const checks: Record<string, Check> = { [kind]: PATH, ...required, ...optional };
+  const given = fields(step, at, Object.keys(checks));
   const names = Object.keys(required);
-  const which = names.filter((name) => Object.hasOwn(given, name));
-  if (names.length > 1 && which.length !== 1) {
-    wrong(at, `must have exactly one of ${names.join(", ")}`);
-  }
-  if (names.length === 1) check(given[names[0]!], `${at}.${names[0]}`, path);
-  for (const [name, is] of Object.entries({ ...required, ...optional })) {
-    if (Object.hasOwn(given, name)) check(given[name], `${at}.${name}`, is);
+  const needed = names.length > 1 ? [theOne(names, given, at)] : names;
+  for (const [name, is] of Object.entries(checks)) {
+    if (needed.includes(name) || Object.hasOwn(given, name)) {
+      check(given[name], `${at}.${name}`, is);
+    }
   }
 }
 
@@ -95,9 +82,16 @@ function fields(value: unknown, at: string, allowed?: string[]): Record<string, 
   return value as Record<string, unknown>;
 }
 
-function check(value: unknown, at: string, is: Check): void {
-  const why = value === undefined ? "is missing" : is(value);
-  if (why !== undefined) wrong(at, why);
+/** Returns the one of some fields that is given. */
+function theOne(names: string[], given: Record<string, unknown>, at: string): string {
+  const [found, ...more] = names.filter((name) => Object.hasOwn(given, name));
+  if (found !== undefined && more.length === 0) return found;
+  return wrong(at, `must have exactly one of ${names.join(", ")}`);
+}
+
+function check(value: unknown, at: string, [must, isMet]: Check): void {
+  if (value === undefined) wrong(at, "is missing");
+  if (!isMet(value)) wrong(at, `must be ${must}`);
 }
 
 function wrong(at: string, why: string): never {

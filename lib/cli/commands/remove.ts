@@ -2,21 +2,21 @@
 
 import { OsError } from "../../core/errors.ts";
 import { withoutSlash } from "../../core/paths.ts";
-import { runAsync } from "../../core/steps.ts";
+import type { Steps } from "../../core/steps.ts";
+import type { Os } from "../../os/port.ts";
+import { runOnSystem } from "../../os/system.ts";
+import { lstatOrUndefined } from "../../fs/target.ts";
 import { remove as removePath } from "../../dir/atomic_remove.ts";
 import { removeSettings } from "../../dir/dir_options.ts";
-import { lstatOrUndefined } from "../../fs/target.ts";
-import { systemCalls } from "../../os/system.ts";
 import { type Call, type Command, type Context, printResult } from "../shared/command.ts";
-import { asUsage, COMMON, DRY_RUN, DURABILITY, LOCKING, parse } from "../shared/options.ts";
-import { inspecting } from "../shared/permission_check.ts";
+import { asUsage, COMMON, DRY_RUN, LOCKED, lockedOptions, parse } from "../shared/options.ts";
+import { inspect } from "../shared/permission_check.ts";
 import { refuseWholeHome } from "../shared/whole_home.ts";
 
 const OPTIONS = {
   "missing-ok": { help: "succeed even if PATH does not exist" },
   "force": { help: "allow PATH to be the home directory" },
-  ...DURABILITY,
-  ...LOCKING,
+  ...LOCKED,
   ...DRY_RUN,
   ...COMMON,
 } as const;
@@ -33,43 +33,31 @@ find all of it or nothing, even after a crash.`,
   prepare: prepareRemove,
 };
 
-async function prepareRemove(
-  args: string[],
-  { host, signal, permissions }: Context,
-): Promise<Call> {
+async function prepareRemove(args: string[], context: Context): Promise<Call> {
+  const { host, signal, permissions } = context;
   const { path, values } = parse(OPTIONS, "PATH", args);
-  const settings = asUsage(() =>
-    removeSettings({
-      durability: values.durability,
-      lock: !values["no-lock"],
-      wait: values.wait,
-      mustExist: !values["missing-ok"],
-      signal,
-    })
-  );
+  const mustExist = !values["missing-ok"];
+  const settings = asUsage(() => removeSettings({ mustExist, ...lockedOptions(values, signal) }));
   const request = { operation: "remove", path, why: "to remove it from its directory" };
   await permissions.requireDirOf(request, { follow: false });
 
-  const os = systemCalls().async;
-  const dryRun = values["dry-run"];
   return async () => {
     if (!values.force) await refuseWholeHome(path, host);
+    const { durability } = settings;
+    const dryRun = values["dry-run"];
     const result = dryRun
-      ? { path, removed: await exists(), durability: settings.durability, warnings: [] }
-      : await runAsync(removePath(os, path, settings));
+      ? { path, removed: await inspect(request, exists), durability, warnings: [] }
+      : await runOnSystem((os) => removePath(os, path, settings));
     await printResult(host, values, result, () => {
       const did = dryRun ? "would remove" : "removed";
       return [`${result.removed ? did : "there is no"} ${JSON.stringify(path)}`];
     });
-    return 0;
   };
 
-  function exists(): Promise<boolean> {
-    return inspecting(request, async () => {
-      const target = withoutSlash(path);
-      const found = (await runAsync(lstatOrUndefined(os, target))) !== undefined;
-      if (!found && settings.mustExist) throw new OsError("ENOENT", "lstat", target);
-      return found;
-    });
+  function* exists(os: Os): Steps<boolean> {
+    const target = withoutSlash(path);
+    const found = (yield* lstatOrUndefined(os, target)) !== undefined;
+    if (!found && mustExist) throw new OsError("ENOENT", "lstat", target);
+    return found;
   }
 }

@@ -18,20 +18,11 @@ export interface Described {
 
 /** Returns the script for bash 4 or later. */
 export function bashScript(commands: readonly Described[]): string {
-  const names = commands.map(({ name }) => name).join(" ");
-  const cases = commands.map((command) => {
-    const { name, options, words } = command;
-    const values = options.filter(({ hasValue }) => hasValue).map(({ flags, words }) =>
-      `    "${name} "${flags.join(`|"${name} "`)}) words="${words.join(" ")}" ;;\n`
-    );
-    const cases = [...values, `    "${name} "*) words="${words.join(" ")}"`];
-    return `${cases.join("")}
-      [[ $cur == -* ]] && words="${options.flatMap(({ flags }) => flags).join(" ")}" ;;\n`;
-  });
   return `# Completes untorn in bash.
 _untorn() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]}
-  local command="" words="" i
+  local command="" i
+  local -a found=()
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case \${COMP_WORDS[i]} in
@@ -42,11 +33,8 @@ _untorn() {
       *) case $command in "" | permissions | help) command=\${COMP_WORDS[i]} ;; esac ;;
     esac
   done
-  case "$command $prev" in
-    " "*) words="${names} help --help --version" ;;
-    "help "*) words="${names}" ;;
-${cases.join("")}  esac
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+${findWords(commands, (word) => word)}
+  mapfile -t COMPREPLY < <(compgen -W "\${found[*]-}" -- "$cur")
 }
 complete -o bashdefault -o default -F _untorn untorn
 `;
@@ -54,20 +42,9 @@ complete -o bashdefault -o default -F _untorn untorn
 
 /** Returns the script for zsh, as a file `_untorn` in its function path. */
 export function zshScript(commands: readonly Described[]): string {
-  const list = (items: readonly string[]): string => items.map(quoted).join(" ");
   // A colon ends the word and starts its description.
   const described = (word: string, text: string): string =>
     `${word.replaceAll(":", "\\:")}:${text}`;
-  const all = commands.map(({ name, summary }) => described(name, summary));
-  const cases = commands.map((command) => {
-    const { name, options, words } = command;
-    const values = options.filter(({ hasValue }) => hasValue).map(({ flags, words }) =>
-      `    "${name} "(${flags.join("|")})) found=(${list(words)}) ;;\n`
-    );
-    const texts = options.flatMap(({ flags, text }) => flags.map((flag) => described(flag, text)));
-    return `${values.join("")}    "${name} "*) found=(${list(words)})
-      [[ $cur == -* ]] && found=(${list(texts)}) ;;\n`;
-  });
   return `#compdef untorn
 # Completes untorn in zsh.
 local cur=$words[CURRENT] prev=$words[CURRENT-1] command="" i
@@ -82,12 +59,30 @@ for ((i = 1; i <= $#typed; i++)); do
     *) [[ $command == (|permissions|help) ]] && command=$typed[i] ;;
   esac
 done
-case "$command $prev" in
-    " "*) found=(${list(all)} help --help --version) ;;
-    "help "*) found=(${list(all)}) ;;
-${cases.join("")}esac
+${findWords(commands, described)}
 if (($#found)); then _describe "word" found; else _files; fi
 `;
+}
+
+/** Returns code for bash and zsh that puts the words to offer after $command and $prev into $found. */
+function findWords(
+  commands: readonly Described[],
+  item: (word: string, text: string) => string,
+): string {
+  const found = (items: string[]): string => `found=(${items.map(quoted).join(" ")})`;
+  const names = commands.map(({ name, summary }) => item(name, summary));
+  const cases = commands.map(({ name, options, words }) => {
+    const values = options.filter(({ hasValue }) => hasValue).map(({ flags, words }) =>
+      `    "${name} "${flags.join(`|"${name} "`)}) ${found(words)} ;;\n`
+    );
+    const flags = options.flatMap(({ flags, text }) => flags.map((flag) => item(flag, text)));
+    return `${values.join("")}    "${name} "*) ${found(words)}
+      [[ $cur == -* ]] && ${found(flags)} ;;\n`;
+  });
+  return `  case "$command $prev" in
+    " "*) ${found([...names, "help", "--help", "--version"])} ;;
+    "help "*) ${found(names)} ;;
+${cases.join("")}  esac`;
 }
 
 /** Returns the script for fish, as a file `untorn.fish` among its completions. */
@@ -122,6 +117,6 @@ ${add("__untorn_command ''", "-f -a help")}${lines.join("")}`;
 }
 
 /** Quotes a word for any of the shells. */
-function quoted(word: string): string {
-  return /^[\w-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+export function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,10 +1,10 @@
 /** `untorn write`: replaces a file with standard input or with the output of a command. */
 
 import { runAsync } from "../../core/steps.ts";
-import { writeFile } from "../../file/atomic_write.ts";
-import { fileSettings } from "../../file/file_options.ts";
 import { systemCalls } from "../../os/system.ts";
 import { asyncSource } from "../../stage/content.ts";
+import { writeFile } from "../../file/atomic_write.ts";
+import { fileSettings } from "../../file/file_options.ts";
 import {
   type Call,
   type Command,
@@ -13,8 +13,8 @@ import {
   note,
   printResult,
 } from "../shared/command.ts";
-import type { Host } from "../shared/host.ts";
-import { asUsage, COMMON, DURABILITY, parse, splitCommand, STAGE_ONLY } from "../shared/options.ts";
+import { type Host, requireSuccess } from "../shared/host.ts";
+import { asUsage, COMMON, LOCKED, parse, splitCommand, STAGE_ONLY } from "../shared/options.ts";
 import { ProgressLine } from "../shared/progress.ts";
 
 const OPTIONS = {
@@ -26,7 +26,7 @@ const OPTIONS = {
   "no-overwrite": { help: "fail if FILE exists or appears before the commit" },
   "no-empty": { help: "fail on empty input, as from a failed producer" },
   "if-changed": { help: "keep FILE and its times if the content is the same" },
-  ...DURABILITY,
+  "durability": LOCKED.durability,
   "no-follow-symlink": { help: "replace a symbolic link itself, not its target" },
   "no-create-parents": { help: "fail if the directory of FILE does not exist" },
   ...STAGE_ONLY,
@@ -52,10 +52,7 @@ replaces FILE only if it exits with 0.`,
   prepare: prepareWrite,
 };
 
-async function prepareWrite(
-  args: string[],
-  { host, signal, permissions }: Context,
-): Promise<Call> {
+async function prepareWrite(args: string[], { host, signal, permissions }: Context): Promise<Call> {
   const { own, command } = splitCommand(args);
   const { path, values } = parse(OPTIONS, "FILE", own);
   const settings = asUsage(() =>
@@ -80,11 +77,8 @@ async function prepareWrite(
       await note(host, "reading standard input from the terminal; press Ctrl-D to end it");
     }
     const line = new ProgressLine(host, !values.quiet && command === undefined && !isTerminal);
-    const input = (): AsyncIterable<Uint8Array> =>
-      command === undefined ? standardInput(host) : host.output(command, signal);
-    const content = (): AsyncIterable<Uint8Array> =>
-      values["no-empty"] ? notEmpty(input()) : input();
-    const source = asyncSource(counted(content(), line));
+    const input = command === undefined ? standardInput(host) : outputOf(command, host, signal);
+    const source = asyncSource(checked(input, line, values["no-empty"]));
     // No other task needs the event loop, so this thread can write while another one reads.
     const os = { ...systemCalls().async, write: systemCalls().sync.write };
     const result = await line.during(runAsync(writeFile(os, path, source, settings, dryRun)));
@@ -96,7 +90,6 @@ async function prepareWrite(
         : `${dryRun ? "would leave" : "left"} ${target} as it is, with the same ${size}`;
       return [dryRun ? what : `${what} (durability ${durability})`];
     });
-    return 0;
   };
 }
 
@@ -112,10 +105,33 @@ async function* standardInput(host: Host): AsyncGenerator<Uint8Array> {
   await new Promise((resolve) => setTimeout(resolve, GRACE));
 }
 
-/** Passes content through, and shows the number of bytes. */
-async function* counted(
+/**
+ * Runs a command and yields its standard output. Fails at the end unless the command exits with 0. An abort
+ * sends it SIGTERM, and so does a caller that stops reading.
+ */
+async function* outputOf(
+  command: string[],
+  host: Host,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  signal.throwIfAborted();
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  signal.addEventListener("abort", abort, { once: true });
+  const child = await host.spawn(command, {}, stop.signal, "pipe");
+  try {
+    yield* child.output;
+    requireSuccess(command, await child.ended);
+  } finally {
+    abort();
+  }
+}
+
+/** Passes content through, shows the number of bytes, and refuses empty content if it must not be. */
+async function* checked(
   source: AsyncIterable<Uint8Array>,
   line: ProgressLine,
+  noEmpty: boolean,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of source) {
@@ -123,13 +139,5 @@ async function* counted(
     line.update({ bytes });
     yield* [chunk];
   }
-}
-
-async function* notEmpty(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let isEmpty = true;
-  for await (const bytes of source) {
-    isEmpty &&= bytes.length === 0;
-    yield* [bytes];
-  }
-  if (isEmpty) throw new Error("standard input was empty (--no-empty)");
+  if (noEmpty && bytes === 0) throw new Error("standard input was empty (--no-empty)");
 }

@@ -1,6 +1,5 @@
 /** The interface of a command, and the ways in which commands report. */
 
-import { color } from "./color.ts";
 import type { Host } from "./host.ts";
 import type { OptionTable } from "./options.ts";
 import type { PermissionCheck } from "./permission_check.ts";
@@ -31,8 +30,8 @@ export interface Entry {
   load(): Promise<Command>;
 }
 
-/** Runs a command with its arguments, and returns the exit code. */
-export type Call = () => Promise<number>;
+/** Does the work of a command. Returns the exit code, unless that is 0. */
+export type Call = () => Promise<number | void>;
 
 /** What a command works with. */
 export interface Context {
@@ -71,6 +70,19 @@ export async function printJson(host: Host, object: object): Promise<void> {
 /** Prints a message for the user on standard error. */
 export async function note(host: Host, message: string): Promise<void> {
   await host.print("stderr", `untorn: ${message}\n`);
+}
+
+/** The SGR parameters of the terminal's own colours (ECMA-48, 8.3.117). */
+const COLORS = { red: 31, green: 32, yellow: 33 } as const;
+
+/** Returns a text in a colour on a terminal, unless NO_COLOR (https://no-color.org) is set. */
+export function color(
+  host: Host,
+  stream: "stdout" | "stderr",
+  name: keyof typeof COLORS,
+  text: string,
+): string {
+  return host.noColor() || !host.isTerminal(stream) ? text : `\x1b[${COLORS[name]}m${text}\x1b[m`;
 }
 
 /** Returns a number with its noun, such as "1 file" or "2 files". */

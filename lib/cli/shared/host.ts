@@ -12,7 +12,7 @@ export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 /** The interface of the process. */
 export interface Host {
   /** The signals that can be handled. */
-  signals(): readonly EndSignal[];
+  signals: readonly EndSignal[];
   stdin(): AsyncIterable<Uint8Array>;
   /** Whether the user has turned off colours (NO_COLOR). */
   noColor(): boolean;
@@ -22,20 +22,15 @@ export interface Host {
   listen(signal: EndSignal, listener: () => void): void;
   unlisten(signal: EndSignal, listener: () => void): void;
   /**
-   * Runs a command with these variables added to its environment, and returns its exit code. An abort
-   * sends it SIGTERM. If standard output is taken, the command's output goes to standard error.
+   * Starts a command with these variables added to its environment. An abort sends it SIGTERM. Its output
+   * goes to this process's standard output ("inherit") or standard error, or to the caller ("pipe").
    */
-  run(
+  spawn(
     command: string[],
     env: Record<string, string>,
     signal: AbortSignal,
-    outputTaken: boolean,
-  ): Promise<number>;
-  /**
-   * Runs a command and yields its standard output. Fails at the end unless the command exits with 0. An
-   * abort sends it SIGTERM, and so does a caller that stops reading.
-   */
-  output(command: string[], signal: AbortSignal): AsyncIterable<Uint8Array>;
+    output: "inherit" | "stderr" | "pipe",
+  ): Child | Promise<Child>;
   /** The user's home directory, or undefined without the permission to look it up. */
   home(): string | undefined;
   /** The runtime's flags that are missing to run a command. */
@@ -45,14 +40,27 @@ export interface Host {
   exit(code: number): void;
 }
 
+/** A command that was started. */
+export interface Child {
+  /** Its output, if that is piped. */
+  readonly output: AsyncIterable<Uint8Array>;
+  /** Its exit code. A signal becomes the code that a shell reports for it. */
+  ended: Promise<number>;
+}
+
 /** Returns the current process. */
 export function currentHost(): Host {
   return isDeno() ? denoHost() : nodeHost();
 }
 
+/** Throws an error unless a command has ended with 0. */
+export function requireSuccess(command: string[], code: number): void {
+  if (code !== 0) throw new Error(`${command[0]} ended with exit code ${code}`);
+}
+
 function denoHost(): Host {
   return {
-    signals: () => signalsOn(Deno.build.os),
+    signals: signalsOn(Deno.build.os),
     stdin: () => pieces((into) => Deno.stdin.read(into)),
     noColor: () => Deno.noColor,
     isTerminal: (stream) => Deno[stream].isTerminal(),
@@ -62,48 +70,31 @@ function denoHost(): Host {
         while (rest.length > 0) rest = rest.subarray(await Deno[stream].write(rest));
       } catch {
         // The pipe is closed, or its disk is full, so the error cannot be reported.
-        return;
       }
     },
     listen: (signal, listener) => Deno.addSignalListener(signal, listener),
     unlisten: (signal, listener) => Deno.removeSignalListener(signal, listener),
-    run: async ([name, ...args], env, signal, outputTaken) => {
-      const stdout = outputTaken ? "piped" : "inherit";
+    spawn: ([name, ...args], env, signal, output) => {
+      const stdout = output === "inherit" ? "inherit" : "piped";
       const options = { args, env, signal, stdin: "inherit", stdout, stderr: "inherit" } as const;
       const child = new Deno.Command(name!, options).spawn();
-      if (outputTaken) await child.stdout.pipeTo(Deno.stderr.writable, { preventClose: true });
-      return (await child.status).code;
-    },
-    output: async function* ([name, ...args], signal) {
-      const options = {
-        args,
-        signal,
-        stdin: "inherit",
-        stdout: "piped",
-        stderr: "inherit",
-      } as const;
-      const child = new Deno.Command(name!, options).spawn();
-      let ended = false;
-      try {
-        yield* child.stdout;
-        const { code } = await child.status;
-        ended = true;
-        if (code !== 0) throw new Error(endedWith(name!, code));
-      } finally {
-        if (!ended) {
-          child.kill("SIGTERM");
-          await child.status;
-        }
-      }
+      const shown = output === "stderr" &&
+        child.stdout.pipeTo(Deno.stderr.writable, { preventClose: true });
+      return {
+        // Deno throws an error if it is not piped.
+        get output() {
+          return child.stdout;
+        },
+        ended: Promise.all([child.status, shown]).then(([{ code }]) => code),
+      };
     },
     home: () => {
-      const variable = "HOME";
-      const { state } = Deno.permissions.querySync({ name: "env", variable });
-      return state === "granted" ? Deno.env.get(variable) : undefined;
+      const { state } = Deno.permissions.querySync({ name: "env", variable: "HOME" });
+      return state === "granted" ? Deno.env.get("HOME") : undefined;
     },
-    missingRunFlags: (name) => {
-      const { state } = Deno.permissions.querySync({ name: "run", command: name });
-      return state === "granted" ? [] : [`--allow-run=${name}`];
+    missingRunFlags: (command) => {
+      const { state } = Deno.permissions.querySync({ name: "run", command });
+      return state === "granted" ? [] : [`--allow-run=${command}`];
     },
     raise: (signal) => Deno.kill(Deno.pid, signal),
     exit: (code) => Deno.exit(code),
@@ -111,69 +102,44 @@ function denoHost(): Host {
 }
 
 /** Bun's own standard streams. Its `process.stdout` takes 10 ms to load. */
-interface BunOutput {
-  stdout: object;
-  stderr: object;
+interface BunOutput extends Record<"stdout" | "stderr", object> {
   write(stream: object, text: string): Promise<number>;
 }
 
 function nodeHost(): Host {
-  const heard = new Set<string>();
   return {
-    signals: () => signalsOn(process.platform),
+    signals: signalsOn(process.platform),
     stdin: nodeInput,
     noColor: () => (process.env["NO_COLOR"] ?? "") !== "",
     isTerminal: (stream) =>
       process.getBuiltinModule("node:tty").isatty(["stdin", "stdout", "stderr"].indexOf(stream)),
     print: async (stream, text) => {
-      const bun = (globalThis as unknown as { Bun?: BunOutput }).Bun;
+      const bun = (globalThis as { Bun?: BunOutput }).Bun;
       // After an error (a closed pipe, a full disk), there is no stream left to report it on.
       if (bun !== undefined) return void await bun.write(bun[stream], text).catch(() => {});
-      if (!heard.has(stream)) process[stream].on("error", () => {});
-      heard.add(stream);
-      await new Promise<void>((resolve) => void process[stream].write(text, () => resolve()));
+      const out = process[stream];
+      if (out.listenerCount("error") === 0) out.on("error", () => {});
+      await new Promise<void>((resolve) => out.write(text, () => resolve()));
     },
     listen: (signal, listener) => process.on(signal, listener),
     unlisten: (signal, listener) => process.off(signal, listener),
-    run: ([name, ...args], env, signal, outputTaken) => {
-      const { spawn } = process.getBuiltinModule("node:child_process");
-      return new Promise((resolve, reject) => {
-        const child = spawn(name!, args, {
-          env: { ...process.env, ...env },
-          stdio: ["inherit", outputTaken ? 2 : "inherit", "inherit"],
-        });
-        const end = (): void => void child.kill("SIGTERM");
-        signal.addEventListener("abort", end, { once: true });
+    spawn: async ([name, ...args], env, signal, output) => {
+      const child = process.getBuiltinModule("node:child_process").spawn(name!, args, {
+        env: { ...process.env, ...env },
+        stdio: ["inherit", output === "stderr" ? 2 : output, "inherit"],
+      });
+      const end = (): void => void child.kill("SIGTERM");
+      signal.addEventListener("abort", end, { once: true });
+      const ended = new Promise<number>((resolve, reject) => {
         child.on("error", reject);
         child.on("close", (code, by) => {
           signal.removeEventListener("abort", end);
-          resolve(codeOf(code, by));
+          resolve(code ?? 128 + process.getBuiltinModule("node:os").constants.signals[by!]);
         });
       });
-    },
-    output: async function* ([name, ...args], signal) {
-      const { spawn } = process.getBuiltinModule("node:child_process");
-      const child = spawn(name!, args, { stdio: ["inherit", "pipe", "inherit"] });
-      const end = (): void => void child.kill("SIGTERM");
-      const closed = new Promise<number>((resolve, reject) => {
-        child.on("error", reject);
-        child.on("close", (code, by) => resolve(codeOf(code, by)));
-      });
-      // The error is thrown where the promise is awaited.
-      closed.catch(() => {});
-      signal.addEventListener("abort", end, { once: true });
-      let ended = false;
-      try {
-        // If Bun cannot start the command, it ends the output before it reports the error.
-        await Promise.race([closed, new Promise((resolve) => child.once("spawn", resolve))]);
-        yield* child.stdout;
-        const code = await closed;
-        ended = true;
-        if (code !== 0) throw new Error(endedWith(name!, code));
-      } finally {
-        signal.removeEventListener("abort", end);
-        if (!ended) end();
-      }
+      // If Bun cannot start the command, it ends the output before it reports the error.
+      await Promise.race([ended, new Promise((resolve) => child.once("spawn", resolve))]);
+      return { output: child.stdout!, ended };
     },
     home: () => process.getBuiltinModule("node:os").homedir(),
     missingRunFlags: () => [],
@@ -187,31 +153,14 @@ async function* nodeInput(): AsyncGenerator<Uint8Array> {
   const fs = process.getBuiltinModule("node:fs");
   const stat = fs.fstatSync(0);
   if (stat.isFIFO() || stat.isFile()) {
-    const read = (into: Uint8Array): Promise<number> =>
-      new Promise((resolve, reject) => {
-        fs.read(0, into, 0, into.length, null, (error, count) => {
-          if (error) reject(error);
-          else resolve(count);
-        });
-      });
+    const read = process.getBuiltinModule("node:util").promisify(fs.read);
     try {
-      return yield* pieces(read);
+      return yield* pieces(async (into) => (await read(0, into, 0, into.length, null)).bytesRead);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
     }
   }
   yield* process.stdin;
-}
-
-/** Returns a program's exit code. A signal becomes the code that a shell reports for it. */
-function codeOf(code: number | null, by: NodeJS.Signals | null): number {
-  const { signals } = process.getBuiltinModule("node:os").constants;
-  return code ?? 128 + (by === null ? 0 : signals[by]);
-}
-
-/** Returns the message for a command that failed. */
-export function endedWith(command: string, code: number): string {
-  return `${command} ended with exit code ${code}`;
 }
 
 /** Windows has only SIGINT, which Ctrl-C sends. */

@@ -5,6 +5,7 @@
 
 import { parseArgs } from "node:util";
 import { toPath } from "../../core/paths.ts";
+import type { RollbackOptions } from "../../dir/dir_options.ts";
 
 /** An option of a command. */
 export interface Option {
@@ -35,15 +36,20 @@ type Value<Of, Placeholder> = Of extends { words: infer Words } ? keyof Words
   : Of extends { multiple: true } ? string[]
   : string;
 
-/** How numbers are read, by their placeholders. All other values are strings. */
-const NUMBERS: Record<
-  "MODE" | "N" | "SECONDS" | "VERSION",
-  (option: string, text: string) => number
-> = {
-  MODE: octal,
-  N: (option, text) => wholeNumber(option, text, 0),
-  SECONDS: milliseconds,
-  VERSION: (option, text) => wholeNumber(option, text, 1),
+/** How a number is read: its form, the words for that, and the conversion. */
+type NumberForm = [form: RegExp, is: string, read: (text: string) => number];
+
+/** The numbers, by their placeholders. All other values are strings. */
+const NUMBERS: Record<"MODE" | "N" | "SECONDS" | "VERSION", NumberForm> = {
+  MODE: [
+    /^(0o?)?[0-7]{1,4}$/,
+    "octal digits such as 600",
+    (it) => parseInt(it.replace("o", ""), 8),
+  ],
+  N: [/^\d{1,15}$/, "a whole number of at least 0", Number],
+  // Seconds on the command line are milliseconds in the library.
+  SECONDS: [/^(\d+(\.\d+)?|Infinity)$/, "seconds such as 2.5", (it) => Number(it) * 1000],
+  VERSION: [/^(?!0+$)\d{1,15}$/, "a whole number of at least 1", Number],
 };
 
 /** The options that every command has. `main` answers `--help` before it runs a command. */
@@ -52,19 +58,6 @@ export const COMMON = {
   quiet: { short: "q", help: "print no hints and no progress" },
   verbose: { short: "v", help: "report what was done" },
   help: { short: "h", help: "show this help" },
-} as const;
-
-/** What the command guarantees after a power failure. */
-export const DURABILITY = {
-  durability: {
-    value: "LEVEL",
-    words: {
-      full: "the change survives (default)",
-      file: "all of the change survives, or none of it",
-      none: "no guarantee, because nothing is synced",
-    },
-    help: "what is guaranteed after a power failure",
-  },
 } as const;
 
 /** How a new version of a directory is put in place. */
@@ -80,8 +73,17 @@ export const SWAP = {
   },
 } as const;
 
-/** Options of commands that take a lock. */
-export const LOCKING = {
+/** Options of commands that make a durable change under a lock. */
+export const LOCKED = {
+  "durability": {
+    value: "LEVEL",
+    words: {
+      full: "the change survives (default)",
+      file: "all of the change survives, or none of it",
+      none: "no guarantee, because nothing is synced",
+    },
+    help: "what is guaranteed after a power failure",
+  },
   "no-lock": { help: "do not take the lock that keeps out other writers" },
   "wait": { value: "SECONDS", help: "how long to wait for a lock (default: 10)" },
 } as const;
@@ -117,6 +119,14 @@ export interface Unknown {
   known: readonly string[];
   /** What stands before each of the words on the command line. */
   prefix?: "" | "--";
+}
+
+/** Returns the values of {@link LOCKED} as options of a library function. */
+export function lockedOptions(
+  { durability, "no-lock": noLock, wait }: Values<typeof LOCKED>,
+  signal: AbortSignal,
+): Pick<RollbackOptions, "durability" | "lock" | "wait" | "signal"> {
+  return { durability, lock: !noLock, wait, signal };
 }
 
 /** Reports what a library function finds wrong with its arguments as a usage error. */
@@ -162,20 +172,24 @@ export function parse<Table extends OptionTable>(
 function valueOf(name: string, { value, words }: Option, given: unknown): unknown {
   if (value === undefined) return given === true;
   if (typeof given !== "string") return given;
-  if (Object.hasOwn(NUMBERS, value)) return NUMBERS[value as keyof typeof NUMBERS](name, given);
+  const wrong = (is: string): never => {
+    throw new UsageError(`${name} must be ${is}, not "${given}"`);
+  };
+  if (Object.hasOwn(NUMBERS, value)) {
+    const [form, is, read] = NUMBERS[value as keyof typeof NUMBERS];
+    return form.test(given) ? read(given) : wrong(is);
+  }
   if (words === undefined || Object.hasOwn(words, given)) return given;
-  const list = Object.keys(words).join(", ").replace(/, (\w+)$/, " or $1");
-  throw new UsageError(`${name} must be ${list}, not "${given}"`);
+  return wrong(Object.keys(words).join(", ").replace(/, (\w+)$/, " or $1"));
 }
 
 /** Splits arguments into options and positional arguments. */
 function parseWords(table: OptionTable, args: string[]): ReturnType<typeof parseArgs> {
   const options = Object.fromEntries(
-    Object.entries(table).map(([name, { short, value, multiple = false }]) => [name, {
-      type: value === undefined ? "boolean" as const : "string" as const,
-      multiple,
-      ...short === undefined ? {} : { short },
-    }]),
+    Object.entries(table).map(([name, option]) => {
+      const type: "boolean" | "string" = option.value === undefined ? "boolean" : "string";
+      return [name, { ...option, type }];
+    }),
   );
   try {
     return parseArgs({ args, options, allowPositionals: true });
@@ -186,20 +200,4 @@ function parseWords(table: OptionTable, args: string[]): ReturnType<typeof parse
     const known = Object.keys(table);
     throw new UsageError(what, word === undefined ? undefined : { word, known, prefix: "--" });
   }
-}
-
-function octal(option: string, text: string): number {
-  if (/^(0o?)?[0-7]{1,4}$/.test(text)) return parseInt(text.replace("o", ""), 8);
-  throw new UsageError(`${option} must be octal digits such as 600, not "${text}"`);
-}
-
-function wholeNumber(option: string, text: string, least: number): number {
-  if (/^\d{1,15}$/.test(text) && Number(text) >= least) return Number(text);
-  throw new UsageError(`${option} must be a whole number of at least ${least}, not "${text}"`);
-}
-
-/** Seconds on the command line are milliseconds in the library. */
-function milliseconds(option: string, text: string): number {
-  if (/^(\d+(\.\d+)?|Infinity)$/.test(text)) return Number(text) * 1000;
-  throw new UsageError(`${option} must be seconds such as 2.5, not "${text}"`);
 }

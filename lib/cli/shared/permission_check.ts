@@ -9,18 +9,26 @@
 import { dirname, resolve } from "node:path";
 import { RefusedError } from "../../core/errors.ts";
 import { withoutSlash } from "../../core/paths.ts";
-import { runAsync } from "../../core/steps.ts";
+import type { Steps } from "../../core/steps.ts";
+import { libraryPath, missingFfiFlag, missingFlags } from "../../os/permissions.ts";
+import type { Os } from "../../os/port.ts";
+import { runOnSystem } from "../../os/system.ts";
 import { describeFailure } from "../../fs/failure.ts";
 import type { SwapMethod } from "../../fs/swap.ts";
 import { locate, lstatOrUndefined, type Target } from "../../fs/target.ts";
-import { libraryPath, missingFfiFlag, missingFlags } from "../../os/permissions.ts";
-import { systemCalls } from "../../os/system.ts";
 import type { Host } from "./host.ts";
+
+type Access = "read" | "write";
 
 /** A permission. Without `of` it is the permission for all paths. */
 export interface Permission {
-  kind: "read" | "write" | "run" | "ffi" | "sys";
+  kind: Access | "run" | "ffi" | "sys";
   of?: string;
+}
+
+/** Returns the permissions of some kinds for a path. */
+export function access(of: string, kinds: readonly Access[] = ["read", "write"]): Permission[] {
+  return kinds.map((kind) => ({ kind, of }));
 }
 
 /** An operation on a path, named as in its errors. */
@@ -30,9 +38,7 @@ export interface Operation {
 }
 
 /** An operation, and the reason why it needs a permission. */
-export interface PermissionRequest extends Operation {
-  why: string;
-}
+export type PermissionRequest = Operation & { why: string };
 
 /** Refuses permissions that are missing, or only collects the ones that are needed. */
 export class PermissionCheck {
@@ -41,7 +47,7 @@ export class PermissionCheck {
   readonly collects: boolean;
   readonly required: Permission[] = [];
   /** Optional permissions, and what they are good for. */
-  readonly optional: { permission: Permission; why: string }[] = [];
+  readonly optional: (Permission & { why: string })[] = [];
 
   constructor(host: Host, collects: boolean = false) {
     this.#host = host;
@@ -55,11 +61,8 @@ export class PermissionCheck {
     reported: readonly Permission[] = permissions,
   ): void {
     this.required.push(...permissions);
-    // Collecting only needs to read what exists.
-    const checked = (list: readonly Permission[]): Permission[] =>
-      this.collects ? list.filter(({ kind }) => kind === "read") : [...list];
-    if (this.#missing(checked(permissions)).length === 0) return;
-    const flags = this.#missing(checked(reported)).join(" ");
+    if (this.#missing(permissions).length === 0) return;
+    const flags = this.#missing(reported).join(" ");
     const reason = this.collects ? "to look at the existing files" : why;
     const what = `permission was not given; run again with ${flags} (${reason})`;
     throw describeFailure(new RefusedError("ERR_PERMISSION", path, what), operation, path);
@@ -68,23 +71,20 @@ export class PermissionCheck {
   /** Requires access to the directory of a path, or of the file that links lead to. Returns that target. */
   async requireDirOf(
     request: PermissionRequest,
-    { kinds = ["read", "write"], follow = true }: {
-      kinds?: ("read" | "write")[];
-      follow?: boolean;
-    } = {},
+    { kinds = ["read", "write"], follow = true }: { kinds?: Access[]; follow?: boolean } = {},
   ): Promise<Target> {
-    const all = (of: string): Permission[] => kinds.map((kind) => ({ kind, of }));
     const path = resolve(request.path);
-    this.require(request, [{ kind: "read", of: dirname(path) }], all(dirname(path)));
-    const target = await this.#locate(request, path, follow);
-    this.require(request, target.via.map((path) => ({ kind: "read", of: dirname(path) })));
+    this.require(request, access(dirname(path), ["read"]), access(dirname(path), kinds));
+    const needed: Access[] = this.collects ? ["read"] : ["read", "write"];
+    const target = await inspect(request, (os) => locate(os, withoutSlash(path), follow, needed));
+    this.require(request, target.via.flatMap((link) => access(dirname(link), ["read"])));
     const dir = resolve(target.dir);
     const missing = await this.#outermostMissing(request, dir);
-    if (missing === undefined || !kinds.includes("write")) this.require(request, all(dir));
-    else {
+    if (missing === undefined || !kinds.includes("write")) {
+      this.require(request, access(dir, kinds));
+    } else {
       // It will be created in its parent directory, which is then synced.
-      const parent = dirname(missing);
-      this.require(request, [{ kind: "read", of: parent }, { kind: "write", of: missing }]);
+      this.require(request, [...access(dirname(missing), ["read"]), ...access(missing, ["write"])]);
     }
     return target;
   }
@@ -100,39 +100,27 @@ export class PermissionCheck {
     const permission: Permission = { kind: "ffi", of: libraryPath() };
     const why = "to exchange two directories in one step, so that neither is missing for a moment";
     if (swap === "exchange") this.require({ ...operation, why }, [permission]);
-    else if (swap === "auto" && stat?.kind === "directory") this.addOptional(permission, why);
-  }
-
-  /** Lists a permission that is useful, but not required. */
-  addOptional(permission: Permission, why: string): void {
-    this.optional.push({ permission, why });
-  }
-
-  #locate(operation: Operation, absolute: string, follow: boolean): Promise<Target> {
-    const kinds: ("read" | "write")[] = this.collects ? ["read"] : ["read", "write"];
-    return inspecting(
-      operation,
-      () => runAsync(locate(systemCalls().async, withoutSlash(absolute), follow, kinds)),
-    );
+    else if (swap === "auto" && stat?.kind === "directory") {
+      this.optional.push({ ...permission, why });
+    }
   }
 
   /** Returns the outermost directory of a path that does not exist. */
   async #outermostMissing(request: PermissionRequest, dir: string): Promise<string | undefined> {
     let missing: string | undefined;
     for (let path = dir;; path = dirname(path)) {
-      this.require(request, [{ kind: "read", of: path }]);
-      const stat = await inspecting(
-        request,
-        () => runAsync(lstatOrUndefined(systemCalls().async, path)),
-      );
+      this.require(request, access(path, ["read"]));
+      const stat = await inspect(request, (os) => lstatOrUndefined(os, path));
       if (stat !== undefined) return missing;
       if (dirname(path) === path) return undefined;
       missing = path;
     }
   }
 
+  /** Returns the flags for missing permissions. Collecting only needs to read what exists. */
   #missing(permissions: readonly Permission[]): string[] {
     return permissions.flatMap(({ kind, of }) => {
+      if (this.collects && kind !== "read") return [];
       if (kind === "run") return this.#host.missingRunFlags(of!);
       if (kind === "ffi") return missingFfiFlag(of!);
       // Facts about the system are always optional.
@@ -141,13 +129,13 @@ export class PermissionCheck {
   }
 }
 
-/** Runs a function that changes nothing. Its errors are described as the library describes them. */
-export async function inspecting<T>(
+/** Runs steps that change nothing. Their errors are described as the library describes them. */
+export async function inspect<T>(
   { operation, path }: Operation,
-  body: () => Promise<T>,
+  steps: (os: Os) => Steps<T>,
 ): Promise<T> {
   try {
-    return await body();
+    return await runOnSystem(steps);
   } catch (error) {
     throw describeFailure(error, operation, path);
   }

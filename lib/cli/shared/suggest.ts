@@ -3,23 +3,18 @@
 import type { Unknown } from "./options.ts";
 
 /** Returns " (did you mean …?)" with the known word nearest to an unknown one, or "" if none is near. */
-export function suggestion({ word, known, prefix = "" }: Unknown): string {
-  const meant = nearest(word, known);
-  return meant === undefined ? "" : ` (did you mean ${prefix}${meant}?)`;
-}
-
-function nearest(typed: string, words: readonly string[]): string | undefined {
+export function suggestion({ word: typed, known, prefix = "" }: Unknown): string {
   let found: string | undefined;
   // One mistake in three letters is allowed, and always two, because two swapped letters count as two.
   let least = Math.max(2, Math.floor(typed.length / 3));
-  for (const word of words) {
+  for (const word of known) {
     const isStart = word.startsWith(typed) && typed.length > 1;
     const mistakes = isStart ? 0 : distance(typed, word);
     if (mistakes < least || mistakes === least && found === undefined) {
       [found, least] = [word, mistakes];
     }
   }
-  return found;
+  return found === undefined ? "" : ` (did you mean ${prefix}${found}?)`;
 }
 
 /** Counts the letters that must be added, removed or replaced (the Levenshtein distance). */

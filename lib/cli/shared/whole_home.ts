@@ -2,9 +2,8 @@
 
 import { parse, resolve } from "node:path";
 import { OsError } from "../../core/errors.ts";
-import { runAsync } from "../../core/steps.ts";
 import { missingFlags } from "../../os/permissions.ts";
-import { systemCalls } from "../../os/system.ts";
+import { runOnSystem } from "../../os/system.ts";
 import type { Host } from "./host.ts";
 import { UsageError } from "./options.ts";
 
@@ -25,7 +24,7 @@ export async function refuseWholeHome(path: string, host: Host): Promise<void> {
 async function realPath(path: string): Promise<string> {
   if (missingFlags(path, ["read"]).length > 0) return path;
   try {
-    return await runAsync(systemCalls().async.realpath(resolve(path)));
+    return await runOnSystem((os) => os.realpath(resolve(path)));
   } catch (error) {
     // The operation itself reports a path that is missing or cannot be entered.
     if (error instanceof OsError) return path;
