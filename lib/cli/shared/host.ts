@@ -53,7 +53,7 @@ export function currentHost(): Host {
   return isDeno() ? denoHost() : nodeHost();
 }
 
-/** Throws an error unless a command has ended with 0. */
+/** Throws an error unless a command has exited with 0. */
 export function requireSuccess(command: string[], code: number): void {
   if (code !== 0) throw new Error(`${command[0]} ended with exit code ${code}`);
 }
@@ -81,7 +81,7 @@ function denoHost(): Host {
       const shown = output === "stderr" &&
         child.stdout.pipeTo(Deno.stderr.writable, { preventClose: true });
       return {
-        // Deno throws an error if it is not piped.
+        // A getter, because `stdout` throws an error unless it is piped.
         get output() {
           return child.stdout;
         },
