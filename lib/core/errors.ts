@@ -4,7 +4,7 @@
  * `RangeError` instead, before anything is touched.
  */
 
-import type { Steps } from "./steps.ts";
+import { type Steps, waitFor } from "./steps.ts";
 
 /**
  * Which version is in place after a failure. `"unchanged"`: the old one, or still nothing. `"replaced"`: the
@@ -151,12 +151,8 @@ export function* withOutcome<T>(step: Steps<T>, look: () => Steps<Outcome>): Ste
 }
 
 /** Runs steps that come after the commit: an error carries the outcome `"replaced"`. */
-export function* afterReplacing<T>(steps: Steps<T>): Steps<T> {
-  try {
-    return yield* steps;
-  } catch (error) {
-    throw new CommitError(error, "replaced");
-  }
+export function afterReplacing<T>(steps: Steps<T>): Steps<T> {
+  return withOutcome(steps, () => waitFor<Outcome>("replaced"));
 }
 
 /** Runs steps; returns the system's error if one ended them. */
@@ -166,6 +162,16 @@ export function* catchOsError(steps: Steps<unknown>): Steps<OsError | undefined>
     return undefined;
   } catch (error) {
     if (error instanceof OsError) return error;
+    throw error;
+  }
+}
+
+/** Runs steps; returns nothing if a system call fails with one of these codes. */
+export function* unlessCode<T>(steps: Steps<T>, ...codes: readonly string[]): Steps<T | undefined> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    if (hasCode(error, ...codes)) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,4 @@
-/**
- * Makes and recognises every name that Untorn creates on a disk; pure. Each is a sibling of its target, so
- * that no rename crosses a file system, and fits into the 255 bytes that file systems allow.
- */
+/** The names that Untorn creates: siblings of their targets, so on the same file system; pure. */
 
 /** The longest name that common file systems allow, in bytes: `NAME_MAX`, limits.h. */
 const NAME_BYTES = 255;
@@ -32,10 +29,7 @@ export const transactionName = (token: string): string => `.txn-${token}`;
 /** `.commit-{12 hex}`: a committed transaction, whose changes are being made. */
 export const committedName = (token: string): string => `.commit-${token}`;
 
-/**
- * `.commit-{12 hex}` of the only transaction that may replace the files of `name` in place: a predictable
- * name, which is found without a listing.
- */
+/** `.commit-{12 hex}` of the transaction that replaces `name` in place, found without a listing. */
 export function journalName(name: string): string {
   // FNV-1a, 64 bits (draft-eastlake-fnv), cut to 48. On a collision, an operation waits or is refused.
   let hash = 0xcbf29ce484222325n;

@@ -1,7 +1,4 @@
-/**
- * The means to check options before anything is touched: a table of each operation's options, their checks
- * and defaults. Also the options that operations share: durability and the waiting for locks.
- */
+/** Options, checked against a table before anything is touched; those for durability and locks are shared. */
 
 /**
  * What is guaranteed when a call returns. `"none"`: readers see the old or the new version, complete, even if

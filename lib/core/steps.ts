@@ -144,9 +144,6 @@ export function runInBackground(steps: Steps<void>): Promise<void> | undefined {
 /** Limit of {@link parallel}: enough for a disk to sync files together, too few to run out of descriptors. */
 const AT_ONCE = 16;
 
-/** Steps, and how the call that they waited for ended. */
-type Settled = { steps: Steps<void> } & ({ answer: unknown } | { error: unknown });
-
 /**
  * Runs independent steps: up to `limit` at a time if their calls answer later, one after another if they
  * answer at once. `next` supplies them until it returns nothing. After a failure, no more are started, those
@@ -157,25 +154,23 @@ export function* parallel(
   limit: number = AT_ONCE,
 ): Steps<void> {
   const errors: unknown[] = [];
-  const settled: Settled[] = [];
+  const settled: (() => void)[] = [];
   let [waiting, supplied] = [0, false];
   let wake = (): void => {};
-  const note = (how: Settled): void => {
-    settled.push(how);
-    wake();
-  };
-  const advance = (steps: Steps<void>, last?: Settled): void => {
+  const advance = (steps: Steps<void>, resume: () => IteratorResult<unknown, void>): void => {
+    const settle = (next: () => IteratorResult<unknown, void>): void => {
+      settled.push(() => advance(steps, next));
+      wake();
+    };
     try {
-      let step = last === undefined
-        ? steps.next()
-        : "error" in last
-        ? steps.throw(last.error)
-        : steps.next(last.answer);
+      let step = resume();
       while (!step.done && !(step.value instanceof Promise)) step = steps.next(step.value);
       if (step.done) return;
       waiting++;
-      (step.value as Promise<unknown>)
-        .then((answer) => note({ steps, answer }), (error) => note({ steps, error }));
+      (step.value as Promise<unknown>).then(
+        (answer) => settle(() => steps.next(answer)),
+        (error) => settle(() => steps.throw(error)),
+      );
     } catch (error) {
       errors.push(error);
     }
@@ -185,16 +180,16 @@ export function* parallel(
       try {
         const steps = yield* next();
         if (steps === undefined) supplied = true;
-        else advance(steps);
+        else advance(steps, () => steps.next());
       } catch (error) {
         errors.push(error);
       }
     }
     if (waiting === 0) break;
     if (settled.length === 0) yield new Promise<void>((resolve) => wake = resolve);
-    for (const last of settled.splice(0)) {
+    for (const goOn of settled.splice(0)) {
       waiting--;
-      advance(last.steps, last);
+      goOn();
     }
   }
   if (errors.length > 0) throw errors[0];

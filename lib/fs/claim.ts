@@ -4,7 +4,7 @@
  */
 
 import { basename } from "node:path";
-import { catchOsError, hasCode, isMissing, RefusedError } from "../core/errors.ts";
+import { catchOsError, RefusedError, unlessCode } from "../core/errors.ts";
 import { newToken, recognise, trashName } from "../core/names.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
@@ -27,15 +27,8 @@ const MARK = "lock";
  */
 export function* claim(os: Os, path: string): Steps<Claim | undefined> {
   if (!(yield* os.canLock())) return { handle: undefined };
-  let handle: Handle | undefined;
-  try {
-    handle = (yield* isMarkedInside(os, path))
-      ? yield* os.openLock(inside(path, MARK))
-      : yield* os.openDir(path);
-  } catch (error) {
-    // A directory that its owner may not read is still removed.
-    if (!hasCode(error, "EACCES")) throw error;
-  }
+  // A directory that its owner may not read is still removed.
+  const handle = yield* unlessCode(openMark(os, path), "EACCES");
   if (handle === undefined) return { handle };
   let free = false;
   try {
@@ -54,6 +47,11 @@ export function* unclaim(os: Os, claimed: Claim | undefined): Steps<void> {
 /** Whether a claim on a directory excludes all other processes, including those of other machines. */
 export function* canClaim(os: Os, path: string): Steps<boolean> {
   return (yield* os.canLock()) && (isTransaction(path) || !(yield* isOnSharedFs(os, path)));
+}
+
+function* openMark(os: Os, path: string): Steps<Handle | undefined> {
+  if (yield* isMarkedInside(os, path)) return yield* os.openLock(inside(path, MARK));
+  return yield* os.openDir(path);
 }
 
 function* isMarkedInside(os: Os, path: string): Steps<boolean> {
@@ -99,13 +97,7 @@ export function* makeClaimed(
 }
 
 function* claimNew(os: Os, path: string): Steps<Claim | undefined> {
-  let claimed: Claim | undefined;
-  try {
-    claimed = yield* claim(os, path);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+  const claimed = yield* unlessCode(claim(os, path), "ENOENT");
   if (claimed?.handle === undefined) return claimed;
   let isOurs = false;
   try {

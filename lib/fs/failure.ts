@@ -26,8 +26,8 @@ interface Circumstances {
 }
 
 /**
- * Returns the error that the caller sees. The reason of an abort, and an error of a callback, are returned
- * unchanged, unless there is a leftover to report.
+ * Returns the error that the caller sees. An abort's reason or a callback's error stays, unless there is a
+ * leftover.
  */
 export function describeFailure(
   error: unknown,

@@ -77,9 +77,7 @@ export function* fillFile(
   }
 }
 
-/**
- * Copies a file with its mode, time and, where permitted, owner, unsynced. Returns the original's metadata.
- */
+/** Copies a file with its mode, time and, if permitted, owner, unsynced. Returns the original's metadata. */
 export function* copyFile(os: Os, from: string, to: string): Steps<Stat> {
   const original = yield* os.lstat(from);
   yield* os.copy(from, to);

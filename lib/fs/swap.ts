@@ -1,7 +1,4 @@
-/**
- * The only code that renames a directory into place: by one exchange, during which the name always exists, or
- * by two renames, between which it doesn't.
- */
+/** The only code to put a directory in place: by one exchange, or by two renames with a gap between them. */
 
 import { RefusedError, withOutcome } from "../core/errors.ts";
 import { type Sibling, siblingName } from "../core/names.ts";
@@ -90,9 +87,7 @@ export function* swapDirs(
   });
 }
 
-/**
- * Puts a staged directory in place. An exchange leaves the previous version at `staging`, renames at `old`.
- */
+/** Puts a staged directory in place. An exchange leaves the old version at `staging`, renames at `old`. */
 export function* swapIn(
   os: Os,
   paths: SwapPaths,

@@ -1,7 +1,7 @@
 /** Finds the file or directory to be replaced, following links, and creates missing directories above it. */
 
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { catchOsError, hasCode, isMissing, OsError, RefusedError } from "../core/errors.ts";
+import { catchOsError, isMissing, OsError, RefusedError, unlessCode } from "../core/errors.ts";
 import { inside, split, withoutSlash } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
 import { missingFlags } from "../os/permissions.ts";
@@ -59,13 +59,9 @@ export function* locate(
 }
 
 function* resolve(os: Os, dir: string, text: string): Steps<string> {
-  try {
-    return inside(yield* os.realpath(inside(dir, dirname(text))), basename(text));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    // Its directory does not exist yet.
-    return join(yield* os.realpath(dir), text);
-  }
+  const real = yield* unlessCode(os.realpath(inside(dir, dirname(text))), "ENOENT");
+  // The directory may not exist yet.
+  return real === undefined ? join(yield* os.realpath(dir), text) : inside(real, basename(text));
 }
 
 /** Refuses a link to a path without permission, for which the runtime would prompt; names the flags. */
@@ -101,23 +97,14 @@ export function expectDirectory(path: string, stat: Stat | undefined, dev: numbe
   }
 }
 
-/** Returns a path's metadata, or nothing on ENOENT or one of the other codes. */
-export function* lstatOrUndefined(
-  os: Os,
-  path: string,
-  ...codes: readonly string[]
-): Steps<Stat | undefined> {
-  try {
-    return yield* os.lstat(path);
-  } catch (error) {
-    if (!hasCode(error, "ENOENT", ...codes)) throw error;
-    return undefined;
-  }
+/** Returns a path's metadata, or nothing if the path does not exist. */
+export function lstatOrUndefined(os: Os, path: string): Steps<Stat | undefined> {
+  return unlessCode(os.lstat(path), "ENOENT");
 }
 
 /** Returns an entry's metadata, or nothing, even if a file has taken the name of a directory above it. */
 export function lstatEntry(os: Os, path: string): Steps<Stat | undefined> {
-  return lstatOrUndefined(os, path, "ENOTDIR");
+  return unlessCode(os.lstat(path), "ENOENT", "ENOTDIR");
 }
 
 export interface NewDirs {

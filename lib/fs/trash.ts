@@ -3,11 +3,11 @@
  * in place. The deleting process holds the kernel's lock on the directory, so that cleanups skip it.
  */
 
-import { catchOsError, hasCode, OsError, RefusedError } from "../core/errors.ts";
+import { catchOsError, OsError, RefusedError, unlessCode } from "../core/errors.ts";
 import { newToken, trashName } from "../core/names.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
-import type { Entry, Os } from "../os/port.ts";
+import type { Os } from "../os/port.ts";
 import { claim, unclaim } from "./claim.ts";
 import { withDir } from "./io.ts";
 import { syncDir } from "./sync.ts";
@@ -49,10 +49,7 @@ export function* removeAll(os: Os, path: string): Steps<void> {
   yield* os.removeTree(path);
 }
 
-/**
- * Refuses a tree in which another file system is mounted, whose files are not part of it. A bind mount of the
- * same file system is indistinguishable from a directory.
- */
+/** Refuses a tree in which another file system is mounted; a bind mount of the same one can't be detected. */
 export function* refuseMounts(os: Os, path: string): Steps<void> {
   const { dev } = yield* os.lstat(path);
   for (const left = [path]; left.length > 0;) {
@@ -64,13 +61,8 @@ export function* refuseMounts(os: Os, path: string): Steps<void> {
       const why = `${shown} is a mount point, whose content is not deleted; unmount it (EXDEV)`;
       throw new RefusedError("EXDEV", dir, why);
     }
-    let entries: Entry[] = [];
-    try {
-      entries = yield* os.readdir(dir);
-    } catch (error) {
-      // An unreadable directory fails the deletion itself, or is made readable for it.
-      if (!hasCode(error, "EACCES")) throw error;
-    }
+    // An unreadable directory fails the deletion itself, or is made readable for it.
+    const entries = (yield* unlessCode(os.readdir(dir), "EACCES")) ?? [];
     for (const { name, kind } of entries) if (kind === "directory") left.push(inside(dir, name));
   }
 }

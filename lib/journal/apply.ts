@@ -1,7 +1,7 @@
 /** Makes a committed transaction's changes; the content of its directory shows which were made already. */
 
 import { dirname } from "node:path";
-import { catchOsError } from "../core/errors.ts";
+import { unlessCode } from "../core/errors.ts";
 import { newToken, quarantineName } from "../core/names.ts";
 import { inside, split } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
@@ -100,15 +100,13 @@ function* apply(
     yield* os.rename(staged, path);
   } else {
     if (there !== undefined || recovering && !hasFingerprint(change.before, now)) return;
-    const error = yield* catchOsError(os.rename(path, staged));
-    if (error !== undefined && error.code !== "ENOENT") throw error;
+    yield* unlessCode(os.rename(path, staged), "ENOENT");
   }
 }
 
 /** Changes a directory's metadata, which only its owner may do; for others, the change is skipped. */
-function* asOwner(os: Os, path: string, act: (open: Handle) => Steps<void>): Steps<void> {
-  const error = yield* withDir(os, path, (open) => catchOsError(act(open)));
-  if (error !== undefined && error.code !== "EPERM") throw error;
+function asOwner(os: Os, path: string, act: (open: Handle) => Steps<void>): Steps<void> {
+  return withDir(os, path, (open) => unlessCode(act(open), "EPERM"));
 }
 
 /** Where the previous version is, unless it was exchanged. */

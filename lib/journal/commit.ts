@@ -1,7 +1,4 @@
-/**
- * The commit of a transaction whose parts are staged and synced: writes its record, and renames its directory
- * from `.txn-…` to `.commit-…`, which is the commit itself. Then makes the changes.
- */
+/** Commits a staged, synced transaction: writes its record, renames its directory, makes the changes. */
 
 import { dirname } from "node:path";
 import { afterReplacing, RefusedError, withOutcome } from "../core/errors.ts";

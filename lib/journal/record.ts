@@ -1,7 +1,4 @@
-/**
- * The record of a transaction: its changes, as JSON in `.txn-…/changes`; pure. A record is read from the
- * disk, so its content is validated like any untrusted input.
- */
+/** The record of a transaction: its changes, as JSON in `.txn-…/changes`, validated when read; pure. */
 
 import { RefusedError } from "../core/errors.ts";
 import { permissionBits } from "../core/options.ts";
@@ -41,10 +38,7 @@ export type PendingChange =
 /** The record's name within the transaction's directory. */
 export const RECORD = "changes";
 
-/**
- * A part of a transaction: its name in the transaction's directory, and its paths before and after the
- * commit.
- */
+/** A part of a transaction: its name in the transaction's directory, its paths before and after commit. */
 export type Part = Record<"name" | "staged" | "committed", string>;
 
 /** The fingerprint of an entry; `null` if it does not exist. */

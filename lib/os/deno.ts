@@ -29,7 +29,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     readlink: (path) => Deno.readLinkSync(path),
     // For a relative path, Deno needs permission to read the working directory.
     realpath: (path) => Deno.realPathSync(absolute(path)),
-    readdir: (path) => listSync(path),
+    readdir: listSync,
     create: (path, mode) => handle(Deno.openSync(path, creating(mode))),
     createWhole: (path, mode, bytes) => Deno.writeFileSync(path, bytes, creatingWhole(mode)),
     open: (path) => handle(Deno.openSync(path)),
@@ -95,7 +95,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
 
   const async: Calls = {
     ...sync,
-    readdir: (path) => list(path),
+    readdir: list,
     create: whileQuick(sync.create, (path, mode) => Deno.open(path, creating(mode)).then(handle)),
     createWhole: whileQuick(
       sync.createWhole,
@@ -154,10 +154,7 @@ export function flag(kind: string, of: readonly string[]): string {
   return `--allow-${[kind, ...of.length === 0 ? [] : [of.join(",")]].join("=")}`;
 }
 
-/**
- * The path to name in a flag. Commas separate paths there and can't be escaped (denoland/deno#32010), so for
- * a path with a comma, it is a directory above.
- */
+/** The path to name in a flag; of one with a comma, which separates paths (denoland/deno#32010), a parent. */
 export function grantable(path: string): string {
   const [before, ...after] = path.split(",");
   return after.length === 0 ? path : dirname(`${before},`);

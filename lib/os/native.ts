@@ -107,8 +107,8 @@ export function syncFsLater(): Pick<Calls, "openFs" | "syncFs"> {
 }
 
 /**
- * Nothing where the kernel doesn't pass a sync on: FUSE answers without asking its program (`fuse_sync_fs`,
- * fs/fuse/inode.c), SMB without asking its server.
+ * Nothing if the kernel passes no sync on: FUSE to its program (`fuse_sync_fs`, fs/fuse/inode.c), SMB to its
+ * server.
  */
 function openToSync(path: string): Handle | undefined {
   const type = native().fsType?.(path);

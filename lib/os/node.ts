@@ -1,13 +1,13 @@
 /**
- * The binding for Bun and Node, on `node:fs` and plain file descriptors. The asynchronous form makes calls at
- * once if they are always short, the others in the thread pool.
+ * The binding for Bun and Node, on `node:fs` and plain descriptors. Like `deno.ts`, it makes short calls at
+ * once.
  */
 
 import type * as Fs from "node:fs";
 import { isSmall, whileQuick } from "./inline_calls.ts";
 import { atOnceInMemory } from "./in_memory.ts";
 import { native, nativeCalls, startWriteback } from "./native.ts";
-import type { Access, Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
+import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
 import { shared } from "./shared_syncs.ts";
 
 type Callback<T> = (error: Error | null, value?: T) => void;
@@ -128,14 +128,6 @@ export function nodeCalls(): { sync: SyncCalls; async: Calls } {
   };
 
   return { sync, async };
-}
-
-/** The flags that are missing under Node's permission model (`node --permission`); Bun has no such model. */
-export function nodeMissingFlags(dir: string | undefined, kinds: readonly Access[]): string[] {
-  const permission = process.permission;
-  if (permission === undefined) return [];
-  return kinds.filter((kind) => !permission.has(`fs.${kind}`, dir))
-    .map((kind) => `--allow-fs-${kind}=${dir ?? "*"}`);
 }
 
 function stat(found: Fs.Stats, windows: boolean): Stat {

@@ -4,7 +4,6 @@ import { catchOsError } from "../core/errors.ts";
 import { runSync } from "../core/steps.ts";
 import { denoMissingFlags } from "./deno.ts";
 import { libraryNames, native } from "./native.ts";
-import { nodeMissingFlags } from "./node.ts";
 import type { Access } from "./port.ts";
 import { isDeno, isGranted } from "./runtime.ts";
 import { systemCalls } from "./system.ts";
@@ -14,7 +13,10 @@ export function missingFlags(
   dir: string | undefined,
   kinds: readonly Access[] = ["read", "write"],
 ): string[] {
-  return isDeno() ? denoMissingFlags(dir, kinds) : nodeMissingFlags(dir, kinds);
+  if (isDeno()) return denoMissingFlags(dir, kinds);
+  // Node's permission model (`node --permission`); Bun has none.
+  return kinds.filter((kind) => process.permission?.has(`fs.${kind}`, dir) === false)
+    .map((kind) => `--allow-fs-${kind}=${dir ?? "*"}`);
 }
 
 /** The runtime's flag that is missing for foreign calls (FFI); empty if none. */

@@ -107,8 +107,8 @@ export interface Calls {
   /** Whether the runtime has kernel locks. */
   canLock(): Answer<boolean>;
   /**
-   * Takes the kernel's lock on an open file or directory until it is closed, exclusively or `shared`. Returns
-   * false if it is held in a conflicting mode. Requires `canLock()`.
+   * Takes the kernel's lock until `file` is closed; false if it is held in a conflicting mode. Requires
+   * `canLock()`.
    */
   tryLock(file: Handle, shared?: boolean): Answer<boolean>;
   /** Whether there is a call to exchange names; a file system may still not support it. */
