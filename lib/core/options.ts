@@ -1,4 +1,4 @@
-/** Options, checked against a table before anything is touched; those for durability and locks are shared. */
+/** Options: their checks against a table, and those that operations share, for durability and locks. */
 
 /**
  * What is guaranteed when a call returns. `"none"`: readers see the old or the new version, complete, even if

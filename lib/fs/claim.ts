@@ -74,7 +74,7 @@ export function* withScratch<T>(os: Os, dir: string, use: (path: string) => Step
   }
 }
 
-/** Creates a directory with a name that a cleanup removes, and claims it, so that it doesn't. */
+/** Creates a directory with a name that cleanups remove, and claims it to prevent that. */
 export function* makeClaimed(
   os: Os,
   dir: string,

@@ -33,6 +33,7 @@ export function* locate(
   const via: string[] = [];
   for (let links = 0;; links++) {
     const { dir, name } = split(path);
+    // Not by `lstatOrUndefined`, which costs another generator: every write comes here.
     let stat: Stat | undefined;
     try {
       stat = yield* os.lstat(path);

@@ -29,37 +29,31 @@ export interface Committed {
  */
 export function* applyAll(os: Os, committed: Committed, recovering: boolean): Steps<void> {
   const errors: unknown[] = [];
-  const touched: Touched = { found: new Set(), made: new Set() };
+  // The directories to sync: those that contain changed entries, and those that were changed themselves.
+  const found = new Set<string>();
+  const made = new Set<string>();
   const { root, changes, sync } = committed;
   const real = yield* os.realpath(root);
   for (const change of changes) {
     try {
       for (const name of change.do === "rename" ? [change.path, change.to] : [change.path]) {
         const path = inside(root, name);
-        if (touched.found.has(dirname(path))) continue;
+        if (found.has(dirname(path))) continue;
         yield* refuseOutside(os, real, path);
-        touched.found.add(dirname(path));
+        found.add(dirname(path));
       }
-      yield* apply(os, committed, change, recovering, touched);
+      yield* apply(os, committed, change, recovering, made);
     } catch (error) {
       errors.push(error);
     }
   }
-  touched.found.delete(root);
+  found.delete(root);
   if (sync) {
-    for (const dir of new Set([...touched.found, ...touched.made])) yield* syncDir(os, dir);
+    for (const dir of new Set([...found, ...made])) yield* syncDir(os, dir);
   }
   if (errors.length > 0) throw errors[0];
   // Entries replaced in place keep their names: no machine may take cached old files for them after this.
   if (changes.some((change) => change.do === "stamp")) yield* beForgotten(os, real);
-}
-
-/** The directories to sync. */
-interface Touched {
-  /** Those that contain a changed entry. */
-  found: Set<string>;
-  /** Those in which directories were created, or that were changed themselves. */
-  made: Set<string>;
 }
 
 function* apply(
@@ -67,7 +61,7 @@ function* apply(
   { root, dir }: Committed,
   change: Change,
   recovering: boolean,
-  { made }: Touched,
+  made: Set<string>,
 ): Steps<void> {
   const path = inside(root, change.path);
   const now = yield* lstatOrUndefined(os, path);
