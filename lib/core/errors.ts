@@ -1,13 +1,14 @@
 /**
- * The errors of Untorn: the system's in one shape ({@link OsError}), refusals of its own, and the one class
- * that callers see. Mistakes in a call are `TypeError` or `RangeError` instead, before anything is touched.
+ * Errors: those of the system in one shape ({@link OsError}), refusals of Untorn's own, and
+ * {@link UntornError}, the only class that callers see. Invalid arguments are reported by a `TypeError` or
+ * `RangeError` instead, before anything is touched.
  */
 
-import type { Steps } from "./steps.ts";
+import { type Steps, waitFor } from "./steps.ts";
 
 /**
- * What stands after a failure: `"unchanged"`: the old version (or still nothing); `"replaced"`: the
- * new version, though its durability could not be confirmed; `"unknown"`: one of the two, whole.
+ * Which version is in place after a failure. `"unchanged"`: the old one, or still nothing. `"replaced"`: the
+ * new one, but its durability could not be confirmed. `"unknown"`: one of the two, complete.
  */
 export type Outcome = "unchanged" | "replaced" | "unknown";
 
@@ -37,20 +38,20 @@ export class UntornError extends Error {
   /** Always `"UntornError"`. */
   override readonly name = "UntornError";
   /**
-   * The errno name (`ENOSPC`, `EACCES`, …), or `ERR_PERMISSION` (the runtime refused), `ERR_SOURCE`
-   * (the content's source failed: see `cause`), `ERR_UNSUPPORTED`, `ERR_LOCKED`.
+   * The errno name (`ENOSPC`, `EACCES`, …), or `ERR_PERMISSION` (refused by the runtime), `ERR_SOURCE` (the
+   * source of the content failed: see `cause`), `ERR_UNSUPPORTED`, `ERR_LOCKED`.
    */
   readonly code: string;
-  /** What was being done, as a verb: `"write"`. */
+  /** The operation that failed, as a verb: `"write"`. */
   readonly operation: string;
-  /** The path whose system call failed: the target, its directory, a temporary file. */
+  /** The path whose system call failed: the target, its directory or a temporary file. */
   readonly path: string;
-  /** The path that the operation was about, as it was given. */
+  /** The path passed to the operation, as it was given. */
   readonly target: string;
-  /** What stands now. */
+  /** Which version is in place now. */
   readonly outcome: Outcome;
 
-  /** Made by Untorn; `message` is built from the rest by `describeFailure`. */
+  /** Called by Untorn only; `message` is composed of the other facts. */
   constructor(message: string, init: UntornErrorInit) {
     super(message, { cause: init.cause });
     this.code = init.code;
@@ -61,24 +62,20 @@ export class UntornError extends Error {
   }
 }
 
-/** A failure of the source of the content, on its way to become an {@link UntornError}. */
+/** A failure of the source of the content, whose own error is the `cause`. */
 export class SourceError extends Error {
-  /** Keeps the source's own error as `cause`. */
   constructor(cause: unknown) {
     super("the source failed", { cause });
   }
 }
 
-/** A refusal of Untorn's own, on its way to become an {@link UntornError}. */
+/** A refusal of Untorn's own; its message says why, and what to do. */
 export class RefusedError extends Error {
-  /** The error's code. */
   readonly code: string;
-  /** The path that is refused. */
   readonly path: string;
 
-  /** `text` says why and what to do. */
-  constructor(code: string, path: string, text: string) {
-    super(text);
+  constructor(code: string, path: string, message: string) {
+    super(message);
     this.code = code;
     this.path = path;
   }
@@ -89,43 +86,43 @@ export class OsError extends Error {
   override readonly name = "OsError";
   /** The errno name, or `ERR_PERMISSION`. */
   readonly code: string;
-  /** The port's name of the call. */
+  /** The call's name in the port. */
   readonly call: string;
-  /** The path it was given, if it takes one. */
+  /** The call's first path, if it takes one. */
   readonly path: string | undefined;
 
   constructor(code: string, call: string, path?: string, cause?: unknown) {
-    super(`${call}: ${code}${path === undefined ? "" : ` (${path})`}`, {
-      cause,
-    });
+    super(`${call}: ${code}${path === undefined ? "" : ` (${path})`}`, { cause });
     this.code = code;
     this.call = call;
     this.path = path;
   }
 }
 
-/** Answers of file systems to a call that they do not offer, such as link(2), chown(2) or fsync(2). */
+/** Whether a system call failed with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly string[]): error is OsError {
+  return error instanceof OsError && codes.includes(error.code);
+}
+
+/** Whether a system call failed because nothing is at its path. */
+export function isMissing(error: unknown): error is OsError {
+  return hasCode(error, "ENOENT");
+}
+
+/** How file systems answer a call that they do not support, such as link(2), chown(2) or fsync(2). */
 const NOT_OFFERED = ["EPERM", "EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"];
 
-/** Whether a call failed since it is not offered here; `more` are further answers of that meaning to this call. */
+/** Whether a call failed because it is unsupported here; `more` are further codes that mean so. */
 export function isNotOffered(error: unknown, ...more: readonly string[]): error is OsError {
-  return error instanceof OsError &&
-    (NOT_OFFERED.includes(error.code) || more.includes(error.code));
+  return hasCode(error, ...NOT_OFFERED, ...more);
 }
 
-/** Whether the system says that nothing is at a path. */
-export function isMissing(error: unknown): error is OsError {
-  return error instanceof OsError && error.code === "ENOENT";
-}
-
-/** An error of a commit, with the version that stands after it; see {@link outcomeOf}. */
+/** An error of a commit, as its `cause`, and the version that is in place after it. */
 export class CommitError extends Error {
-  /** Which version stands now. */
   readonly outcome: Outcome;
   /** A path that could not be removed. */
   readonly leftover: string | undefined;
 
-  /** `cause` is the error itself. */
   constructor(cause: unknown, outcome: Outcome, leftover?: string) {
     super("the commit failed", { cause });
     this.outcome = outcome;
@@ -133,12 +130,12 @@ export class CommitError extends Error {
   }
 }
 
-/** Which version stands after an error; the old one, unless the error says otherwise. */
+/** Which version is in place after an error: the previous one, unless the error says otherwise. */
 export function outcomeOf(error: unknown): Outcome {
   return error instanceof CommitError ? error.outcome : "unchanged";
 }
 
-/** Runs the step of a commit. An error carries the outcome that `look` finds; `"unknown"` if that fails, too. */
+/** Runs the step that commits. An error carries the outcome that `look` finds; `"unknown"` if it fails. */
 export function* withOutcome<T>(step: Steps<T>, look: () => Steps<Outcome>): Steps<T> {
   try {
     return yield* step;
@@ -153,26 +150,12 @@ export function* withOutcome<T>(step: Steps<T>, look: () => Steps<Outcome>): Ste
   }
 }
 
-/** Runs steps that can only fail once the new version is in place. */
-export function* afterReplacing<T>(steps: Steps<T>): Steps<T> {
-  try {
-    return yield* steps;
-  } catch (error) {
-    throw new CommitError(error, "replaced");
-  }
+/** Runs steps that come after the commit: an error carries the outcome `"replaced"`. */
+export function afterReplacing<T>(steps: Steps<T>): Steps<T> {
+  return withOutcome(steps, () => waitFor<Outcome>("replaced"));
 }
 
-/** Runs each of the steps, whatever becomes of the others; returns the first error of the system. */
-export function* catchOsErrors(all: readonly Steps<unknown>[]): Steps<OsError | undefined> {
-  const errors: OsError[] = [];
-  for (const steps of all) {
-    const error = yield* catchOsError(steps);
-    if (error !== undefined) errors.push(error);
-  }
-  return errors[0];
-}
-
-/** Runs steps and returns the system's error that ended them, if one did. */
+/** Runs steps; returns the system's error if one ended them. */
 export function* catchOsError(steps: Steps<unknown>): Steps<OsError | undefined> {
   try {
     yield* steps;
@@ -181,4 +164,24 @@ export function* catchOsError(steps: Steps<unknown>): Steps<OsError | undefined>
     if (error instanceof OsError) return error;
     throw error;
   }
+}
+
+/** Runs steps; returns nothing if a system call fails with one of these codes. */
+export function* unlessCode<T>(steps: Steps<T>, ...codes: readonly string[]): Steps<T | undefined> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    if (hasCode(error, ...codes)) return undefined;
+    throw error;
+  }
+}
+
+/** Runs all of the steps, even after a failure; returns the system's first error. */
+export function* catchOsErrors(all: readonly Steps<unknown>[]): Steps<OsError | undefined> {
+  let first: OsError | undefined;
+  for (const steps of all) {
+    const error = yield* catchOsError(steps);
+    first ??= error;
+  }
+  return first;
 }

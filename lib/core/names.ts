@@ -1,9 +1,6 @@
-/**
- * Makes and recognises every name that Untorn puts on a disk; pure. Each is a sibling of its target,
- * so that no rename crosses a file system, and fits into the 255 bytes that file systems allow.
- */
+/** The names that Untorn creates: siblings of their targets, so on the same file system; pure. */
 
-/** What a name may take on the file systems of our time, in bytes: `NAME_MAX`, limits.h. */
+/** The longest name that common file systems allow, in bytes: `NAME_MAX`, limits.h. */
 const NAME_BYTES = 255;
 
 /** `.{name}.{12 hex}.tmp`: a file being staged for `name`. */
@@ -11,7 +8,7 @@ export function stagedFileName(name: string, token: string): string {
   return `.${fit(name, NAME_BYTES - token.length - "...tmp".length)}.${token}.tmp`;
 }
 
-/** A directory's name beside that of its target, and what it means (`docs/protocol.md`). */
+/** The siblings of a directory or a lock's target (`docs/protocol.md`). */
 export type Sibling = "staging" | "old" | "lock" | "history";
 
 /** `.staging-{name}`, `.old-{name}`, `.lock-{name}`, `.history-{name}`. */
@@ -23,27 +20,18 @@ function siblingBytes(sibling: Sibling): number {
   return NAME_BYTES - sibling.length - 2;
 }
 
-/** `.trash-{12 hex}`: what is being deleted. */
-export function trashName(token: string): string {
-  return `.trash-${token}`;
-}
+/** `.trash-{12 hex}`: a tree being deleted. */
+export const trashName = (token: string): string => `.trash-${token}`;
 
 /** `.txn-{12 hex}`: a transaction being staged. */
-export function transactionName(token: string): string {
-  return `.txn-${token}`;
-}
+export const transactionName = (token: string): string => `.txn-${token}`;
 
 /** `.commit-{12 hex}`: a committed transaction, whose changes are being made. */
-export function committedName(token: string): string {
-  return `.commit-${token}`;
-}
+export const committedName = (token: string): string => `.commit-${token}`;
 
-/**
- * `.commit-{12 hex}` of the one transaction that replaces the files of `name` in place: a name that can
- * be told, so that it is found without a listing.
- */
+/** `.commit-{12 hex}` of the transaction that replaces `name` in place, found without a listing. */
 export function journalName(name: string): string {
-  // FNV-1a, 64 bits (draft-eastlake-fnv); the first 48 are used. What collides waits, or is refused.
+  // FNV-1a, 64 bits (draft-eastlake-fnv), cut to 48. On a collision, an operation waits or is refused.
   let hash = 0xcbf29ce484222325n;
   for (const byte of new TextEncoder().encode(name)) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
@@ -51,15 +39,14 @@ export function journalName(name: string): string {
   return committedName((hash >> 16n).toString(16).padStart(12, "0"));
 }
 
-/** `.corrupt-{name}-{12 hex}`: a version that is not removed, since it is not certain to be spare. */
+/** `.corrupt-{name}-{12 hex}`: a version in quarantine, not removed because it may still be needed. */
 export function quarantineName(name: string, token: string): string {
   return `.corrupt-${fit(name, NAME_BYTES - token.length - ".corrupt--".length)}-${token}`;
 }
 
-/** What a name says. */
 export interface Recognised {
   kind: Sibling | "staged file" | "corrupt" | "trash" | "transaction";
-  /** The target's name; its start and a hash where that was too long; empty if there is none. */
+  /** The target's name; if that was too long, its start and a hash; empty if there is no target. */
   target: string;
 }
 
@@ -74,45 +61,45 @@ const PATTERNS: [RegExp, Recognised["kind"], of: "file" | "directory"][] = [
   [/^\.(?:txn|commit)-()[0-9a-f]{12}$/, "transaction", "directory"],
 ];
 
-/** What the name of a file or a directory says, if it is one that Untorn makes. */
+/** The meaning of a file's or a directory's name, if it is one that Untorn makes. */
 export function recognise(name: string, of: "file" | "directory"): Recognised | undefined {
   if (!name.startsWith(".")) return undefined;
   for (const [pattern, kind, its] of PATTERNS) {
     const target = its === of ? pattern.exec(name)?.[1] : undefined;
-    // No operation takes these for a target.
+    // No operation accepts these as a target.
     if (target === "." || target === "..") return undefined;
     if (target !== undefined) return { kind, target };
   }
   return undefined;
 }
 
-/** Whether a name is one that Untorn makes, or may be taken for one. */
+/** Whether a name is one that Untorn makes, or could be mistaken for one. */
 export function isProtocolName(name: string): boolean {
   return recognise(name, "file") !== undefined || recognise(name, "directory") !== undefined;
 }
 
-/** Whether a sibling's target may be longer than the name that it shows. */
+/** Whether the name of a sibling's target may have been shortened. */
 export function isShortened(sibling: Sibling, target: string): boolean {
   const bytes = new TextEncoder().encode(target).length;
-  // A character of up to four bytes was not cut in two.
+  // `fit` may leave up to three bytes unused, so as not to cut a character in two.
   return bytes > siblingBytes(sibling) - 4 && /~[0-9a-f]{16}$/.test(target);
 }
 
-/** Twelve hexadecimal digits that no other process has: the end of a UUID, which is random (RFC 9562, 5.4). */
+/** Twelve hexadecimal digits, unique among processes: the random end of a UUID (RFC 9562, 5.4). */
 export function newToken(): string {
   return crypto.randomUUID().slice(-12);
 }
 
-/** A name of at most `limit` bytes: itself, or its start and a hash of the whole. */
+/** The name itself, or if it takes more than `limit` bytes, its start and a hash of all of it. */
 function fit(name: string, limit: number): string {
-  // A UTF-16 unit takes three bytes at most, so that most names need no encoding to be measured.
+  // A UTF-16 unit takes three bytes at most, so most names need no encoding to be measured.
   if (name.length * 3 <= limit) return name;
   const bytes = new TextEncoder().encode(name);
   if (bytes.length <= limit) return name;
   const { createHash } = process.getBuiltinModule("node:crypto");
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
   let end = limit - hash.length - 1;
-  // Not within a character: the bytes after the first of one are 10xxxxxx.
+  // Cut between characters: the bytes after a character's first are 10xxxxxx.
   while ((bytes[end]! & 0xc0) === 0x80) end--;
   return `${new TextDecoder().decode(bytes.subarray(0, end))}~${hash}`;
 }

@@ -1,24 +1,21 @@
-/**
- * What all options have in common: checks of their values, which take place before anything is touched; the
- * refusal of a name that an operation does not know; the durability and the waiting for locks.
- */
+/** Options: their checks against a table, and those that operations share, for durability and locks. */
 
 /**
- * What a call has made sure of when it returns. `"none"`: atomic for readers, and when this process
- * is killed; nothing is synced. `"file"`: as well, a power cut leaves the old or the new version,
- * whole. `"full"`: as well, the new version survives a power cut.
+ * What is guaranteed when a call returns. `"none"`: readers see the old or the new version, complete, even if
+ * this process is killed; nothing is synced. `"file"`: in addition, a power cut leaves the old or the new
+ * version, complete. `"full"`: in addition, the new version survives a power cut.
  */
 export type Durability = "full" | "file" | "none";
 
-/** Fails with what is wrong with an option's value. */
+/** Throws if an option's value is invalid. */
 export type Check = (name: string, value: unknown) => void;
 
-/** Each option of an operation: the check of its values, and its default, if it has one. */
+/** Each option of an operation: the check of its value, and its default, if it has one. */
 export type OptionTable<Options> = {
   readonly [name in keyof Options]-?: readonly [check: Check, byDefault?: unknown];
 };
 
-/** Options with their defaults; `Open` are those that have none. */
+/** Options with their defaults; `Open` are those without one. */
 export type Settings<Options, Open extends keyof Options> =
   & Required<Omit<Options, Open>>
   & { [name in Exclude<Open, never>]: Options[name] | undefined };
@@ -34,7 +31,7 @@ export function withDefaults<Options extends object, Open extends keyof Options>
   return Object.fromEntries(all) as Settings<Options, Open>;
 }
 
-/** Checks options; a name that is not in the table is refused. */
+/** Checks options; refuses those that are not in the table. */
 export function known<Options extends object>(
   options: Options | undefined,
   table: OptionTable<Options>,
@@ -47,20 +44,54 @@ export function known<Options extends object>(
     const value = options[name];
     if (value === undefined) continue;
     if (!Object.hasOwn(table, name)) {
-      const names = Object.keys(table).join(", ");
-      throw new TypeError(`unknown option "${name}": there are ${names}`);
+      throw new TypeError(`unknown option "${name}"; known are ${Object.keys(table).join(", ")}`);
     }
     table[name][0](name, value);
   }
   return options;
 }
 
-export function oneOf(...allowed: string[]): Check {
+/** A check that throws an error of class `Kind`, unless `fits` accepts the value. */
+function check(
+  fits: (value: unknown) => boolean,
+  what: string,
+  Kind: ErrorConstructor = TypeError,
+): Check {
   return (name, value) => {
-    if (!allowed.includes(value as string)) {
-      throw new RangeError(`option "${name}" must be ${quoted(allowed)}, not ${shown(value)}`);
-    }
+    if (!fits(value)) throw new Kind(`option "${name}" must be ${what}, not ${shown(value)}`);
   };
+}
+
+function isInteger(value: unknown, most: number): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
+}
+
+export const flag: Check = check((value) => typeof value === "boolean", "true or false");
+export const callback: Check = check((value) => typeof value === "function", "a function");
+export const abortSignal: Check = check((value) => value instanceof AbortSignal, "an AbortSignal");
+
+export const milliseconds: Check = check(
+  (value) => typeof value === "number" && value >= 0,
+  "a number of milliseconds, 0 or more",
+  RangeError,
+);
+
+export const indentation: Check = check(
+  (value) => typeof value === "string" ? /^[ \t]{0,10}$/.test(value) : isInteger(value, 10),
+  "a number from 0 to 10, or up to 10 spaces and tabs",
+  RangeError,
+);
+
+const number = check((value) => typeof value === "number", "a number such as 0o644");
+const mode = check((value) => isInteger(value, 0o7777), "from 0 to 0o7777", RangeError);
+
+export function permissionBits(name: string, value: unknown): void {
+  number(name, value);
+  mode(name, value);
+}
+
+export function oneOf(...allowed: string[]): Check {
+  return check((value) => allowed.includes(value as string), quoted(allowed), RangeError);
 }
 
 export function subsetOf(...allowed: string[]): Check {
@@ -71,55 +102,11 @@ export function subsetOf(...allowed: string[]): Check {
   };
 }
 
-export function flag(name: string, value: unknown): void {
-  if (typeof value !== "boolean") {
-    throw new TypeError(`option "${name}" must be true or false, not ${shown(value)}`);
-  }
-}
-
-export function permissionBits(name: string, value: unknown): void {
-  if (typeof value !== "number") {
-    throw new TypeError(`option "${name}" must be a number such as 0o644, not ${shown(value)}`);
-  }
-  if (!Number.isInteger(value) || value < 0 || value > 0o7777) {
-    throw new RangeError(`option "${name}" must be from 0 to 0o7777, not ${value}`);
-  }
-}
-
-export function abortSignal(name: string, value: unknown): void {
-  if (!(value instanceof AbortSignal)) {
-    throw new TypeError(`option "${name}" must be an AbortSignal, not ${shown(value)}`);
-  }
-}
-
-export function callback(name: string, value: unknown): void {
-  if (typeof value !== "function") {
-    throw new TypeError(`option "${name}" must be a function, not ${shown(value)}`);
-  }
-}
-
-export function milliseconds(name: string, value: unknown): void {
-  if (typeof value === "number" && value >= 0) return;
-  throw new RangeError(`option "${name}" must be milliseconds from 0 on, not ${shown(value)}`);
-}
-
-export function indentation(name: string, value: unknown): void {
-  if (typeof value === "string" ? /^[ \t]{0,10}$/.test(value) : isCount(value, 10)) return;
-  throw new RangeError(
-    `option "${name}" must be from 0 to 10, or up to 10 spaces and tabs, not ${shown(value)}`,
-  );
-}
-
-function isCount(value: unknown, most: number): boolean {
-  return Number.isInteger(value) && (value as number) >= 0 &&
-    (value as number) <= most;
-}
-
 function quoted(words: string[]): string {
   return words.map((word) => `"${word}"`).join(" or ");
 }
 
-/** A value in an error's words: short, and never failing itself. */
+/** A value as error messages show it; short, and safe for values of any kind. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (value === null || typeof value !== "object" && typeof value !== "function") {
@@ -128,27 +115,24 @@ export function shown(value: unknown): string {
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }
 
-/** Options of everything that takes a lock. */
+/** Options of operations that take a lock. */
 export interface LockOptions {
   /**
-   * How long a lock that another holds is waited for, in ms; 0: not at all, `Infinity`: for ever.
+   * Maximum time in ms to wait for a lock that is held elsewhere; 0 doesn't wait, `Infinity` waits forever.
    * @default {10000}
    */
   wait?: number;
-  /** Ends the call early: it fails with `signal.reason` and has changed nothing. */
+  /** Aborts the operation: it rejects with `signal.reason` and leaves everything unchanged. */
   signal?: AbortSignal;
 }
 
-/** {@link LockOptions} with their defaults. */
 export type LockSettings = Settings<LockOptions, "signal">;
 
-/** The rows of {@link LockOptions}. */
 export const LOCK_TABLE: OptionTable<LockOptions> = {
   wait: [milliseconds, 10_000],
   signal: [abortSignal],
 };
 
-/** Checks the options of `lock`. */
 export function lockSettings(options: LockOptions | undefined): LockSettings {
   return withDefaults<LockOptions, "signal">(options, LOCK_TABLE);
 }

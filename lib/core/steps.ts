@@ -1,43 +1,41 @@
 /**
- * One algorithm, many drivers. An operation is a generator that yields at each system call; what
- * runs it decides the rest: {@link runSync} runs it straight, {@link runAsync} awaits each call, and
- * the tests stop it after call k (a kill there) or let call k fail.
+ * One algorithm, many drivers. An operation is a generator that yields at each system call. {@link runSync}
+ * runs it straight, {@link runAsync} awaits each call, and the tests' drivers stop it after call k, as a kill
+ * would, or fail call k.
  *
- * Step functions are always called with `yield*`. Without it nothing runs, and no compiler objects:
- * `scripts/check_steps.ts` does.
+ * Step functions must be called with `yield*`. Without it nothing runs, which `scripts/check_steps.ts`
+ * reports, as the compiler doesn't.
  */
 
-/** An operation in progress: yields the answers of its system calls, returns its result. */
+/** An operation in progress: yields the answers of its system calls, and returns its result. */
 export interface Steps<T> {
   next(answer?: unknown): IteratorResult<unknown, T>;
   throw(error: unknown): IteratorResult<unknown, T>;
   [Symbol.iterator](): Steps<T>;
 }
 
-/** Throws what stands for an error of a call with these arguments, or returns: it is made again then. */
+/** Throws the error that replaces a call's own, or returns to have the call made again. */
 export type OnError = (error: unknown, args: readonly unknown[]) => void;
 
-/** A call, with as many arguments as any of the port's takes. */
+/** A call; none in the port takes more arguments. */
 type Call<T> = (...args: [unknown, unknown, unknown, unknown]) => T | Promise<T>;
 
 /**
- * Turns a call that answers now or later into a step. It is written as an iterator, since that takes a
- * third of what a generator does, and an answer that is there at once need not go to the driver and back.
+ * Turns a call into a step, whether it answers at once or later. The step is an iterator, as that takes a
+ * third of a generator's time, and an immediate answer need not pass through the driver.
  */
 export function lift<Args extends unknown[], T>(
   call: (...args: Args) => T | Promise<T>,
-  onError: OnError = rethrow,
+  onError: OnError = (error) => {
+    throw error;
+  },
 ): (...args: Args) => Steps<T> {
   const step = (a?: unknown, b?: unknown, c?: unknown, d?: unknown): Steps<T> =>
     new Step(call as unknown as Call<T>, onError, a, b, c, d);
   return step as unknown as (...args: Args) => Steps<T>;
 }
 
-function rethrow(error: unknown): never {
-  throw error;
-}
-
-/** A call, which the first `next` makes. It is its own result, and has no list of arguments: one object each. */
+/** A call, made by the first `next`. One object each: it is its own result and argument list. */
 class Step<T> implements Steps<T> {
   done: boolean = false;
   value: unknown = undefined;
@@ -90,17 +88,17 @@ class Step<T> implements Steps<T> {
   }
 }
 
-/** Waits, as a step, for what has been started already. */
+/** Waits for an answer that is on its way already. */
 export function* waitFor<T>(answer: T | Promise<T>): Steps<T> {
   return (yield answer) as T;
 }
 
-/** Runs an operation whose calls all answer at once. */
+/** Runs an operation on calls that all answer at once. */
 export function runSync<T>(steps: Steps<T>): T {
   let step = steps.next();
   while (!step.done) {
     if (step.value instanceof Promise) {
-      // What it comes to is not waited for; the operation undoes what it has done, and fails.
+      // The answer is ignored; the operation rolls back and fails.
       step.value.catch(() => {});
       step = steps.throw(new TypeError("an asynchronous call in a synchronous operation"));
     } else step = steps.next(step.value);
@@ -108,7 +106,7 @@ export function runSync<T>(steps: Steps<T>): T {
   return step.value;
 }
 
-/** Runs an operation, awaiting the calls that answer later and none of the others. */
+/** Runs an operation, awaiting only the calls that answer later. */
 export async function runAsync<T>(
   steps: Steps<T>,
   begun: IteratorResult<unknown, T> = steps.next(),
@@ -129,16 +127,16 @@ export async function runAsync<T>(
   return step.value;
 }
 
-/** Runs an operation as far as its calls answer at once: its result, or else that of the rest. */
+/** Runs an operation; returns its result itself if all calls answered at once, otherwise a promise of it. */
 export function runEager<T>(steps: Steps<T>): T | Promise<T> {
   const step = steps.next();
   return step.done ? step.value : runAsync(steps, step);
 }
 
-/** Starts steps, to run on beside what comes next; nothing if they are done, since their calls answered at once. */
+/** Starts steps that run beside those that follow; returns nothing if all their calls answered at once. */
 export function runInBackground(steps: Steps<void>): Promise<void> | undefined {
   const ended = runEager(steps);
-  // It is thrown to whoever waits for it.
+  // An error is reported to the one that awaits the promise, which may come later.
   ended?.catch(() => {});
   return ended ?? undefined;
 }
@@ -147,34 +145,32 @@ export function runInBackground(steps: Steps<void>): Promise<void> | undefined {
 const AT_ONCE = 16;
 
 /**
- * Runs independent steps, up to `limit` of them at a time where their calls answer later, one after
- * the other where they answer at once. `next` supplies them until it returns nothing. After a failure
- * no more are started, those under way are run to their end, and the first error is thrown.
+ * Runs independent steps: up to `limit` at a time if their calls answer later, one after another if they
+ * answer at once. `next` supplies them until it returns nothing. After a failure, no more are started, those
+ * under way are completed, and the first error is thrown.
  */
 export function* parallel(
   next: () => Steps<Steps<void> | undefined>,
   limit: number = AT_ONCE,
 ): Steps<void> {
   const errors: unknown[] = [];
-  const settled: Settled[] = [];
+  const settled: (() => void)[] = [];
   let [waiting, supplied] = [0, false];
   let wake = (): void => {};
-  const note = (how: Settled): void => {
-    settled.push(how);
-    wake();
-  };
-  const advance = (steps: Steps<void>, last?: Settled): void => {
+  const advance = (steps: Steps<void>, resume: () => IteratorResult<unknown, void>): void => {
+    const settle = (next: () => IteratorResult<unknown, void>): void => {
+      settled.push(() => advance(steps, next));
+      wake();
+    };
     try {
-      let step = last === undefined
-        ? steps.next()
-        : "error" in last
-        ? steps.throw(last.error)
-        : steps.next(last.answer);
+      let step = resume();
       while (!step.done && !(step.value instanceof Promise)) step = steps.next(step.value);
       if (step.done) return;
       waiting++;
-      (step.value as Promise<unknown>)
-        .then((answer) => note({ steps, answer }), (error) => note({ steps, error }));
+      (step.value as Promise<unknown>).then(
+        (answer) => settle(() => steps.next(answer)),
+        (error) => settle(() => steps.throw(error)),
+      );
     } catch (error) {
       errors.push(error);
     }
@@ -184,20 +180,17 @@ export function* parallel(
       try {
         const steps = yield* next();
         if (steps === undefined) supplied = true;
-        else advance(steps);
+        else advance(steps, () => steps.next());
       } catch (error) {
         errors.push(error);
       }
     }
     if (waiting === 0) break;
     if (settled.length === 0) yield new Promise<void>((resolve) => wake = resolve);
-    for (const last of settled.splice(0)) {
+    for (const goOn of settled.splice(0)) {
       waiting--;
-      advance(last.steps, last);
+      goOn();
     }
   }
   if (errors.length > 0) throw errors[0];
 }
-
-/** How the call that steps wait for ended. */
-type Settled = { steps: Steps<void> } & ({ answer: unknown } | { error: unknown });

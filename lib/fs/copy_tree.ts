@@ -1,16 +1,16 @@
 /**
- * A copy of a tree, for a stage: files share their blocks with the originals where the file system can,
- * but not their inodes; modes, times and, where allowed, owners are the same.
+ * A copy of a tree, for a stage. Files share their blocks with the originals if the file system can, but not
+ * their inodes; modes, times and, where permitted, owners are the same.
  */
 
 import { RefusedError } from "../core/errors.ts";
-import { copyFile, finishCopy } from "./new_file.ts";
-import type { Entry, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { parallel, type Steps, waitFor } from "../core/steps.ts";
+import type { Entry, Os } from "../os/port.ts";
+import { copyFile, finishCopy } from "./new_file.ts";
 import { lstatOrUndefined } from "./target.ts";
 
-/** Copies what is in a directory into another one that is there; `onFile` is told each file's size. */
+/** Copies the content of a directory into an existing one; calls `onFile` with each file's size. */
 export function* copyTree(
   os: Os,
   from: string,
@@ -57,9 +57,11 @@ function* copyEntry(
   onFile(size);
 }
 
-/** A runtime shows a name that is not UTF-8 with U+FFFD in it, under which nothing is found. */
+/** Refuses a name that is not UTF-8. A runtime shows it with U+FFFD in it, and can't find it by that name. */
 export function* refuseNonUtf8(os: Os, path: string): Steps<void> {
   if (!path.includes("\ufffd") || (yield* lstatOrUndefined(os, path)) !== undefined) return;
-  const why = `the name ${JSON.stringify(path)} is not UTF-8, so it can't be taken over; rename it`;
+  const why = `the name ${
+    JSON.stringify(path)
+  } is not UTF-8, so it can't be carried over; rename it`;
   throw new RefusedError("EILSEQ", path, why);
 }

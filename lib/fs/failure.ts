@@ -1,10 +1,9 @@
-/**
- * The wording of errors: what failed, on which path, what stands now, what to do.
- */
+/** The messages of errors: what failed, on which path, which version is in place, what to do. */
 
 import { dirname } from "node:path";
 import {
   CommitError,
+  hasCode,
   OsError,
   type Outcome,
   outcomeOf,
@@ -14,27 +13,21 @@ import {
 } from "../core/errors.ts";
 import { missingFlags } from "../os/permissions.ts";
 
-/** The circumstances of a failure, as far as the operation knows them. */
+/** The circumstances of a failure. */
 interface Circumstances {
-  /** Which version stands now; the old one by default, unless the error says otherwise. */
+  /** Which version is in place now; by default as the error says, or the old one. */
   outcome?: Outcome;
   /** Whether there was an old version; false by default. */
   existed?: boolean;
-  /** The path of calls that take a handle, whose errors name none; the target by default. */
+  /** The path of calls that take a handle, whose errors have no path; the target by default. */
   path?: string;
   /** A temporary file that could not be removed. */
   leftover?: string | undefined;
 }
 
-interface Failure extends Required<Omit<Circumstances, "leftover">> {
-  leftover: string | undefined;
-  operation: string;
-  target: string;
-}
-
 /**
- * The error that the caller sees. An abort's reason, and an error of a callback's own, stay as they are,
- * unless there is a leftover to report.
+ * Returns the error that the caller sees. An abort's reason or a callback's error stays, unless there is a
+ * leftover.
  */
 export function describeFailure(
   error: unknown,
@@ -42,143 +35,117 @@ export function describeFailure(
   target: string,
   circumstances: Circumstances = {},
 ): unknown {
-  const { existed = false, path = target } = circumstances;
-  const outcome = circumstances.outcome ?? outcomeOf(error);
+  const { existed = false, path = target, outcome = outcomeOf(error) } = circumstances;
   let { leftover } = circumstances;
   if (error instanceof CommitError) {
     leftover ??= error.leftover;
     error = error.cause;
   }
-  const failure: Failure = { operation, target, outcome, existed, path, leftover };
-  const found = explain(error, failure);
-  if (found !== undefined) return build(found, failure);
-  if (leftover === undefined) return error;
-  const what = `the call was ended early (${text(error)})`;
-  return build({ code: "ERR_SOURCE", what, advice: "", cause: error }, failure);
+  let found = explain(error, operation, target, path);
+  if (found === undefined) {
+    if (leftover === undefined) return error;
+    const what = `the operation was aborted (${text(error)})`;
+    found = { code: "ERR_SOURCE", what, cause: error };
+  }
+  const { code, what, advice, cause } = found;
+  const parts = [`cannot ${operation} ${JSON.stringify(target)}: ${what}`];
+  parts.push(stateAfter(operation, outcome, existed));
+  if (leftover !== undefined) parts.push(`${JSON.stringify(leftover)} could not be removed`);
+  if (advice !== undefined) parts.push(advice);
+  const facts = { code, operation, path: found.path ?? path, target, outcome, cause };
+  return new UntornError(parts.join("; "), facts);
 }
 
-/** The cause of a failure and the advice, for a list that names the path beside it. */
+/** The cause of a failure and the advice, for a list that shows the path itself. */
 export function reasonOf(error: OsError | RefusedError, target: string): string {
-  const operation = "clean up";
-  const { what, advice } = explain(error, { operation, target, path: target })!;
-  return advice === "" ? what : `${what}; ${advice}`;
+  const { what, advice } = explain(error, "clean up", target, target)!;
+  return advice === undefined ? what : `${what}; ${advice}`;
 }
 
 interface Explanation {
   code: string;
   what: string;
-  advice: string;
+  advice?: string | undefined;
   path?: string | undefined;
   cause?: unknown;
 }
 
 function explain(
   error: unknown,
-  failure: Pick<Failure, "operation" | "target" | "path">,
+  operation: string,
+  target: string,
+  path: string,
 ): Explanation | undefined {
   if (error instanceof SourceError) {
-    const source = ["change", "update"].includes(failure.operation) ? "the function" : "its source";
+    const source = ["change", "update"].includes(operation) ? "the function" : "its source";
     const what = `${source} failed: ${text(error.cause)}`;
-    return { code: "ERR_SOURCE", what, advice: "", cause: error.cause };
+    return { code: "ERR_SOURCE", what, cause: error.cause };
   }
   if (error instanceof RefusedError) {
-    return {
-      code: error.code,
-      what: error.message,
-      advice: "",
-      path: error.path,
-    };
+    return { code: error.code, what: error.message, path: error.path };
   }
   if (!(error instanceof OsError)) return undefined;
-  const { code, path, cause = error } = error;
-  if (code === "ERR_PERMISSION") {
-    return { code, path, cause, ...permission(error, failure) };
-  }
-  const creates = failure.operation === "write" || failure.operation === "persist";
-  const missing = code === "ENOENT" && !creates;
-  const [what, advice = ""] = missing
+  const { code, call, cause = error } = error;
+  const facts = { code, path: error.path, cause };
+  if (code === "ERR_PERMISSION") return { ...facts, ...permission(error, target, path) };
+  const creates = operation === "write" || operation === "persist";
+  const [what, advice] = hasCode(error, "ENOENT") && !creates
     ? ["it, or a directory above it, does not exist"]
-    : WORDS[code] ?? [`${error.call} failed`];
-  return { code, what: `${what} (${code})`, advice, path, cause };
+    : MESSAGES[code] ?? [`${call} failed`];
+  return { ...facts, what: `${what} (${code})`, advice };
 }
 
-function build(
-  { code, what, advice, cause, path: failed }: Explanation,
-  { operation, target, outcome, existed, path, leftover }: Failure,
-): UntornError {
-  const parts = [
-    `cannot ${operation} ${JSON.stringify(target)}: ${what}`,
-    stands(operation, outcome, existed),
-  ];
-  if (leftover !== undefined) parts.push(`${JSON.stringify(leftover)} could not be removed`);
-  if (advice !== "") parts.push(advice);
-  const facts = { code, operation, path: failed ?? path, target, outcome, cause };
-  return new UntornError(parts.join("; "), facts);
+/** Names the directory that a refused call needs access to, and the missing flags. */
+function permission(
+  { call, path: own, cause }: OsError,
+  target: string,
+  path: string,
+): Pick<Explanation, "what" | "advice"> {
+  const refused = own ?? path;
+  const dir = call === "openDir" || call === "mkdir" ? refused : dirname(refused);
+  // Deno creates symbolic links only with permission to read and write anywhere.
+  const isLink = call === "symlink";
+  const use = isLink ? "to create a symbolic link" : `for ${JSON.stringify(refused)}`;
+  const what = `permission ${use} was refused`;
+  const flags = missingFlags(isLink ? undefined : dir);
+  if (flags.length === 0) return { what, advice: `the runtime says: ${text(cause)}` };
+  const advice = `run again with ${flags.join(" ")}`;
+  if (isLink) return { what, advice };
+  const why = call === "openDir"
+    ? "the directory is synced, so that what is created in it survives a power cut"
+    : `a temporary sibling is created beside ${target}`;
+  return { what, advice: `${advice} (${why})` };
 }
 
-function stands(operation: string, outcome: Outcome, existed: boolean): string {
+function stateAfter(operation: string, outcome: Outcome, existed: boolean): string {
   if (operation === "remove") {
     return outcome === "unchanged"
       ? "nothing was removed"
-      : "it is gone, but may be back after a power cut";
+      : "it was removed, but may reappear after a power cut";
   }
-  if (outcome === "replaced") {
-    return "the new version is in place, but may not survive a power cut";
-  }
+  if (outcome === "replaced") return "the new version is in place, but may not survive a power cut";
   if (outcome === "unknown") {
-    return "either version may be in place, whole: read it to know";
+    return "the old or the new version is in place, complete; read it to find out";
   }
   return existed ? "the old version is unchanged" : "nothing was changed";
-}
-
-/** The directory a refused call needs, and the flags that are missing for it. */
-function permission(
-  error: OsError,
-  { target, path }: Pick<Failure, "target" | "path">,
-): { what: string; advice: string } {
-  const refused = error.path ?? path;
-  const dir = error.call === "openDir" || error.call === "mkdir" ? refused : dirname(refused);
-  // Deno makes symbolic links only for those who may read and write anywhere.
-  const isLink = error.call === "symlink";
-  const flags = missingFlags(isLink ? undefined : dir);
-  const what = `permission ${
-    isLink ? "to make a symbolic link" : `for ${JSON.stringify(refused)}`
-  } was refused`;
-  if (flags.length === 0) {
-    return { what, advice: `the runtime says: ${text(error.cause)}` };
-  }
-  if (isLink) return { what, advice: `run again with ${flags.join(" ")}` };
-  const why = error.call === "openDir"
-    ? "the directory is synced, so that what is created in it survives a power cut"
-    : `a temporary sibling is created beside ${target}`;
-  return { what, advice: `run again with ${flags.join(" ")} (${why})` };
 }
 
 function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What an errno says, and what to do about it. */
-const WORDS: Record<string, [what: string, advice?: string]> = {
-  EACCES: ["access denied", "it needs write permission on the directory"],
+/** The meaning of an errno, and what to do about it. */
+const MESSAGES: Record<string, [what: string, advice?: string]> = {
+  EACCES: ["access denied", "write permission on the directory is needed"],
   EBUSY: ["it is in use"],
   EDQUOT: ["the disk quota is used up", "free some space, then try again"],
-  EEXIST: [
-    "it exists already",
-    "allow it to be replaced (overwrite), or choose another name",
-  ],
+  EEXIST: ["it already exists", "allow it to be replaced (overwrite), or choose another name"],
   EFBIG: ["the file is too large for this file system or its limit"],
-  EINVAL: ["the file system does not take this call or name"],
-  EIO: [
-    "the device reported an input/output error",
-    "check the device before trying again",
-  ],
+  EINVAL: ["the file system does not support this call or name"],
+  EIO: ["the device reported an input/output error", "check the device before trying again"],
   EISDIR: ["it is a directory", "name a file in it"],
   ELOOP: ["too many symbolic links"],
-  EMFILE: [
-    "this process has too many open files",
-    "close some, then try again",
-  ],
+  EMFILE: ["this process has too many open files", "close some, then try again"],
   EMLINK: ["the file has too many links"],
   ENAMETOOLONG: ["the name is too long"],
   ENFILE: ["the system has too many open files", "try again later"],
@@ -191,15 +158,9 @@ const WORDS: Record<string, [what: string, advice?: string]> = {
   ENOSPC: ["no space left on device", "free some space, then try again"],
   ENOTCONN: ["the file server is not connected", "try again when it is back"],
   ENOTDIR: ["a part of its path is not a directory"],
-  EPERM: [
-    "operation not permitted",
-    "it may be immutable, or in a directory that is",
-  ],
+  EPERM: ["operation not permitted", "it may be immutable, or in a directory that is"],
   EROFS: ["the file system is read-only"],
-  ESTALE: [
-    "the file handle is stale: the file was replaced meanwhile",
-    "try again",
-  ],
+  ESTALE: ["the file handle is stale: the file was replaced meanwhile", "try again"],
   ETXTBSY: ["it is a program that is running"],
   EXDEV: ["it is on another file system"],
 };

@@ -1,14 +1,12 @@
-/**
- * The versions of a directory that are kept: `.history-{name}/{n}`, the highest n the latest.
- */
+/** Kept versions of a directory: `.history-{name}/{n}`, the highest n being the latest. */
 
-import type { Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
 import { lstatOrUndefined } from "./target.ts";
 import { trash } from "./trash.ts";
 
-/** Moves a version into the history; returns its number, which is after all there are and after `last`. */
+/** Moves a version into the history; returns its number, which is higher than all others and than `last`. */
 export function* addVersion(
   os: Os,
   history: string,
@@ -22,7 +20,7 @@ export function* addVersion(
   return number;
 }
 
-/** Removes the oldest versions, so that so many stay; `dir` is the directory above the history. */
+/** Removes the oldest versions, except the latest `keep`; `dir` is the directory above the history. */
 export function* prune(os: Os, dir: string, history: string, keep: number): Steps<void> {
   const all = yield* versions(os, history);
   for (const number of all.slice(0, Math.max(0, all.length - keep))) {
@@ -30,7 +28,7 @@ export function* prune(os: Os, dir: string, history: string, keep: number): Step
   }
 }
 
-/** The numbers of the versions, ascending; what has another name is not Untorn's. */
+/** The numbers of the versions, ascending; entries with other names are ignored. */
 export function* versions(os: Os, history: string): Steps<number[]> {
   const entries = yield* os.readdir(history);
   return entries.filter(({ name, kind }) => kind === "directory" && /^[1-9]\d{0,14}$/.test(name))

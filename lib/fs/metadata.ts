@@ -1,48 +1,48 @@
 /**
- * Mode and owner of a new version: those of the old one as far as the system allows, and at no time,
- * not even while it is staged, open to anyone whom the old one kept out.
+ * Mode and owner of a new version. They are those of the old one, as far as the system allows. At no time,
+ * not even while it is staged, is the new version accessible to anyone who had no access to the old one.
  */
 
 import { catchOsError, isNotOffered } from "../core/errors.ts";
-import type { Handle, Os, Stat } from "../os/port.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Handle, Os, Stat } from "../os/port.ts";
 
 const SET_ID = 0o6000;
 
-/** What of a new version is given, and what is kept of the old one. */
+/** Which metadata of a new version is given, and which is preserved from the old one. */
 export interface MetadataRules {
   mode: number | undefined;
   keepMode: boolean;
   keepOwner: boolean;
-  /** The group of a file that replaces none; by default the system chooses. */
+  /** The group of a file that replaces none; by default, the system chooses it. */
   group?: number | undefined;
 }
 
-/** The group of a new entry of a directory: its own, if it has the set-group-id bit; inode(7). */
+/** The group of a new entry: that of its directory, if it has the set-group-ID bit; inode(7). */
 export function groupFor(dir: Stat | undefined): number | undefined {
   return dir !== undefined && (dir.mode & 0o2000) !== 0 ? dir.gid : undefined;
 }
 
-/** The rules for what is in a directory: mode and owner of the present version are kept. */
+/** The rules for entries of a directory: mode and owner are preserved. */
 export const ENTRY_RULES: MetadataRules = { mode: undefined, keepMode: true, keepOwner: true };
 
-/** The mode to create the temporary file with; the umask may take more away. */
+/** The mode to create the temporary file with, further restricted by the umask. */
 export function modeWhileStaged(settings: MetadataRules, old: Stat | undefined): number {
   const mode = wantedMode(settings, old);
   return mode === undefined ? 0o666 : narrow(mode);
 }
 
-/** A mode, without what it may give to somebody else before owner and group are right. */
+/** Restricts a mode so that it grants nothing to others before owner and group are set. */
 export function narrow(mode: number): number {
-  // Its group may not be the old one's yet: until it is, nobody gets more by the group's bits than by
-  // the others', or the other way round.
+  // The group may still be another than the old one's: until it is set, group and others get only the bits
+  // that both have.
   const both = mode & (mode >> 3) & 0o007;
   const safe = (mode & 0o700) | (both << 3) | both;
-  // What will be changed later must be open to its owner until then.
+  // A file whose mode is set later must be accessible to its owner until then.
   return safe === mode ? safe : safe | 0o600;
 }
 
-/** Gives the written file its owner and mode. One look at it often shows that it has them. */
+/** Sets a written file's owner and mode. Often, fstat(2) shows that it has them already. */
 export function* applyMetadata(
   os: Os,
   file: Handle,
@@ -55,7 +55,7 @@ export function* applyMetadata(
   let now = yield* os.fstat(file);
   if (owner !== undefined && !sameOwner(now, owner)) {
     yield* giveTo(os, file, path, now, owner);
-    // A change of owner may have cleared bits of the mode, as it should: chown(2).
+    // chown(2) may have cleared bits of the mode, as it should.
     now = yield* os.fstat(file);
   }
   const mode = modeFor(settings, now, old);
@@ -78,7 +78,7 @@ function sameOwner(now: Stat, { uid = now.uid, gid }: Owner): boolean {
   return now.uid === uid && now.gid === gid;
 }
 
-/** Owner and group, or the group alone, or neither: as the system allows. */
+/** Sets owner and group, or the group alone, or neither, as the system allows. */
 function* giveTo(
   os: Os,
   file: Handle,
@@ -89,18 +89,18 @@ function* giveTo(
   for (const uid of now.gid === gid ? [wanted] : [wanted, now.uid]) {
     const error = yield* catchOsError(os.chown(file, path, uid, gid));
     if (error === undefined) return;
-    // EACCES, EPERM: it is not the owner's to give. EINVAL: it is not mapped in this namespace.
+    // EACCES, EPERM: this process may not set it. EINVAL: the ID is not mapped in this user namespace.
     if (!isNotOffered(error, "EACCES")) throw error;
   }
 }
 
-/** The mode for a file that may have another owner or group than the old one; its own if none is wanted. */
+/** The final mode of a file, which may have another owner or group than the old one. */
 function modeFor(settings: MetadataRules, now: Stat, old: Stat | undefined): number {
   if (settings.mode !== undefined) return settings.mode;
   if (!settings.keepMode || old === undefined) return now.mode;
   let mode = old.mode;
   if (!sameOwner(now, old)) mode &= ~SET_ID;
-  // Another group gets no more than the others have, as Vim does it (buf_write).
+  // Another group gets no more access than others have, as in Vim (buf_write).
   if (now.gid !== old.gid) mode &= ~0o070 | ((mode & 0o007) << 3);
   return mode;
 }

@@ -1,37 +1,25 @@
 /**
- * A new file beside the place that it is for: the building block of everything that is staged. The calling
- * sequence is:
- *
- *   - `createFile()` creates it exclusively: a file or link of that name fails the call, and is never written
- *     through. Until the end, its mode admits nobody whom the old file keeps out.
- *   - `write()` writes bytes, all of them; any number of times.
- *   - `finish()` gives it owner, group and mode, syncs it if that is wanted, and closes it. The caller can
- *     put it in its place now: rename(2), link(2).
- *   - `close()` instead closes a file that is given up; after `finish()` it does nothing. The caller removes it.
- *
- *     createFile() ──> open ──finish()──> whole ──> put in place, by the caller
- *                     │  └─ write()
- *                     └──close()──> given up ──> removed, by the caller
- *
- * `fillFile()` does all of this, and `copyFile()` the same for a copy. Neither removes what has failed: callers
- * do, with the whole stage or one by one.
+ * A new file next to its destination, the building block of every stage: `createFile()`, any number of
+ * `write()`, then either `finish()`, after which the caller puts it in place with rename(2) or link(2), or
+ * `close()`, after which the caller removes it, alone or with the whole stage. It is created exclusively: if
+ * a file or link of that name exists, the call fails and writes nothing. Until the end, its mode admits
+ * nobody whom the old file excluded.
  */
 
-import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "./metadata.ts";
-import { writeFully } from "./io.ts";
-import type { Handle, Os, Stat } from "../os/port.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Handle, Os, Stat } from "../os/port.ts";
+import { writeFully } from "./io.ts";
+import { applyMetadata, ENTRY_RULES, type MetadataRules, modeWhileStaged } from "./metadata.ts";
 
-/** A file of one's own that is open, as {@link createFile} makes it. */
+/** An open file that {@link createFile} created. */
 export class NewFile {
   readonly #os: Os;
-  /** Where it is staged. */
   readonly path: string;
   readonly #rules: MetadataRules;
   readonly #old: Stat | undefined;
   #handle: Handle | undefined;
 
-  /** `handle` is open at `path`; `old` is the file that it is made for, if there is one. */
+  /** `handle` is open at `path`; `old` is the file that it will replace, if there is one. */
   constructor(os: Os, path: string, handle: Handle, rules: MetadataRules, old: Stat | undefined) {
     this.#os = os;
     this.path = path;
@@ -40,12 +28,12 @@ export class NewFile {
     this.#old = old;
   }
 
-  /** Writes bytes, all of them. */
+  /** Writes all of the bytes. */
   write(bytes: Uint8Array): Steps<void> {
     return writeFully(this.#os, this.#handle!, bytes);
   }
 
-  /** Gives the file its owner, group and mode, and the time of modification if there is one to set; syncs and closes it. */
+  /** Sets owner, group, mode and, if given, the modification time; syncs if wanted, and closes the file. */
   *finish(sync: boolean, mtime?: number): Steps<void> {
     const [os, handle] = [this.#os, this.#handle!];
     yield* applyMetadata(os, handle, this.path, this.#rules, this.#old);
@@ -55,7 +43,7 @@ export class NewFile {
     yield* os.close(handle);
   }
 
-  /** Closes the file, unless that is done. It is forgotten first: closed twice, the handle could be another's. */
+  /** Closes the file at most once, even on failure: closed again, the descriptor could be another file's. */
   *close(): Steps<void> {
     const handle = this.#handle;
     this.#handle = undefined;
@@ -63,7 +51,7 @@ export class NewFile {
   }
 }
 
-/** Creates a file exclusively, for the place of `old`. */
+/** Creates a file exclusively, to replace `old`. */
 export function* createFile(
   os: Os,
   path: string,
@@ -73,7 +61,7 @@ export function* createFile(
   return new NewFile(os, path, yield* os.create(path, modeWhileStaged(rules, old)), rules, old);
 }
 
-/** Creates a file, has `fill` write it, and finishes it. */
+/** Creates a file, which `fill` writes, and finishes it; if that fails, the caller removes it. */
 export function* fillFile(
   os: Os,
   path: string,
@@ -89,7 +77,7 @@ export function* fillFile(
   }
 }
 
-/** Copies a file with its mode, its owner (where allowed) and its time, not synced; returns the original's look. */
+/** Copies a file with its mode, time and, if permitted, owner, unsynced. Returns the original's metadata. */
 export function* copyFile(os: Os, from: string, to: string): Steps<Stat> {
   const original = yield* os.lstat(from);
   yield* os.copy(from, to);
@@ -97,7 +85,7 @@ export function* copyFile(os: Os, from: string, to: string): Steps<Stat> {
   return original;
 }
 
-/** Gives a copy, a file or a directory that is open, the mode, owner and time of its original, and closes it. */
+/** Sets mode, owner and time of a copied file or directory, which is open, to the original's; closes it. */
 export function* finishCopy(os: Os, path: string, handle: Handle, original: Stat): Steps<void> {
   const copy = new NewFile(os, path, handle, ENTRY_RULES, original);
   try {

@@ -1,37 +1,42 @@
 /**
- * What other machines do to a file system that several of them have. A kernel remembers names and
- * attributes for a second or longer, and answers from that: that what another machine has replaced is
- * unchanged, that what it has removed is there. What it remembers of a directory's entries is renewed
- * when it is listed (Linux: `fuse_direntplus_link` in fs/fuse/readdir.c, `nfs_prime_dcache` in fs/nfs/dir.c).
+ * File systems shared by several machines. A kernel caches names and attributes for a second or longer. From
+ * its cache, a file that another machine has replaced looks unchanged, and one that was removed still exists.
+ * Listing a directory renews the cache of its entries (Linux: `fuse_direntplus_link` in fs/fuse/readdir.c,
+ * `nfs_prime_dcache` in fs/nfs/dir.c).
  */
 
 import { basename, dirname } from "node:path";
-import { fileSystemOf } from "../os/file_systems.ts";
-import { OsError } from "../core/errors.ts";
-import type { Os, Stat } from "../os/port.ts";
-import type { Steps } from "../core/steps.ts";
+import { hasCode } from "../core/errors.ts";
 import { inside } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import { fileSystemOf } from "../os/file_systems.ts";
+import type { Os, Stat } from "../os/port.ts";
 import { lstatOrUndefined } from "./target.ts";
 
-/** So long, in ms, may something be remembered: a second by FUSE, and one and a part of one by GlusterFS. */
+/** Maximum age of cached entries in ms: FUSE caches for a second, GlusterFS for a little longer. */
 export const REMEMBERED: number = 3500;
 
-/** So long is it looked for what others replace again and again. */
+/** Maximum time in ms to retry while other machines keep replacing an entry. */
 const PATIENCE = 20_000;
 
-/** Whether other machines may have the file system of a path, which has this number (`st_dev`). */
+/** Whether other machines may change the file system of a path, whose number is `dev` (`st_dev`). */
 export function* isShared(os: Os, path: string, dev: number): Steps<boolean> {
-  // Only what is on a block device has a major number: it is this machine's own.
+  // Only block devices have a major number; they are local.
   if (((dev >>> 8) & 0xfff) !== 0) return false;
   const type = yield* os.fsType(path);
   const kind = type === undefined ? undefined : fileSystemOf(type);
   return kind?.isShared ?? true;
 }
 
+/** {@link isShared} for an existing path. */
+export function* isOnSharedFs(os: Os, path: string): Steps<boolean> {
+  return yield* isShared(os, path, (yield* os.lstat(path)).dev);
+}
+
 /**
- * Makes the kernel forget what it remembers of a directory's entries, where other machines may change them: what
- * was replaced, by the listing; those of `names` that are gone, by waiting until it has. Returns what is there;
- * nothing where looks tell that.
+ * Makes the kernel forget its cache of a directory on a shared file system. A listing renews replaced
+ * entries; those of `names` that were removed expire with time. Returns the names that exist; nothing on a
+ * local file system, where lstat(2) is reliable.
  */
 export function* refresh(
   os: Os,
@@ -44,7 +49,7 @@ export function* refresh(
   const deadline = performance.now() + REMEMBERED;
   for (const name of names) {
     while (!there.has(name) && (yield* lstatOrUndefined(os, inside(dir, name))) !== undefined) {
-      // It has come back since.
+      // It was created again since the listing.
       if (performance.now() > deadline) return there;
       yield* os.sleep(10);
     }
@@ -52,7 +57,7 @@ export function* refresh(
   return there;
 }
 
-/** Whether a directory that other machines may change lists a name; of one of this machine, looks tell that. */
+/** Whether a directory lists a name; false on a local file system, where lstat(2) is reliable. */
 export function* isListed(os: Os, dir: string, name: string): Steps<boolean> {
   const stat = yield* lstatOrUndefined(os, dir);
   const listed = stat === undefined ? undefined : yield* refresh(os, dir, stat.dev);
@@ -60,13 +65,13 @@ export function* isListed(os: Os, dir: string, name: string): Steps<boolean> {
 }
 
 /**
- * Runs steps that find things in a directory, and again as long as another machine has replaced or removed what
- * they found, which shows when that is opened, locked, read or closed. What they do can be done again. What was
- * replaced is renewed by a listing; what is gone, only time makes the kernel forget.
+ * Runs steps that find entries in a directory, and repeats them while another machine has replaced or removed
+ * those entries, which shows when they are opened, locked, read or closed. The steps must be repeatable. A
+ * listing renews replaced entries; removed ones expire with time.
  */
 export function* whileStale<T>(os: Os, dir: string, find: () => Steps<T>): Steps<T> {
   const deadline = performance.now() + PATIENCE;
-  // In the end so long that it is forgotten, without a listing: GlusterFS was seen to list what was gone for long.
+  // The last pauses outlast the cache, with no listing: GlusterFS was seen to list removed entries for long.
   for (let pause = 1;; pause = Math.min(pause * 4, REMEMBERED)) {
     try {
       return yield* find();
@@ -78,18 +83,17 @@ export function* whileStale<T>(os: Os, dir: string, find: () => Steps<T>): Steps
   }
 }
 
-/** Whether another machine has replaced or removed what was found. GlusterFS says of what is open that it is not there. */
+/** Whether another machine has replaced or removed a file. GlusterFS reports ENOENT even for an open file. */
 export function isStale(error: unknown): boolean {
-  return error instanceof OsError &&
-    (error.code === "ESTALE" || error.code === "ENOENT" && error.path === undefined);
+  return hasCode(error, "ESTALE") || hasCode(error, "ENOENT") && error.path === undefined;
 }
 
-/** Waits until all other machines have forgotten what was there before, if there are any. */
+/** Waits until the caches of all other machines have expired, if there are any. */
 export function* beForgotten(os: Os, path: string): Steps<void> {
-  if (yield* isShared(os, path, (yield* os.lstat(path)).dev)) yield* os.sleep(REMEMBERED);
+  if (yield* isOnSharedFs(os, path)) yield* os.sleep(REMEMBERED);
 }
 
-/** What is at a path now, whatever the kernel remembers; nothing if nothing is. */
+/** Returns a path's metadata, bypassing the kernel's cache; nothing if the path does not exist. */
 export function* lstatUncached(os: Os, path: string): Steps<Stat | undefined> {
   const dir = dirname(path);
   yield* refresh(os, dir, (yield* os.lstat(dir)).dev, [basename(path)]);

@@ -1,45 +1,37 @@
-/**
- * The only place that renames a directory into place: by one exchange, in which the name is never
- * missing, or by two renames, between which it is.
- */
+/** The only code to put a directory in place: by one exchange, or by two renames with a gap between them. */
 
 import { RefusedError, withOutcome } from "../core/errors.ts";
-import { siblingName } from "../core/names.ts";
-import type { Os, Stat } from "../os/port.ts";
+import { type Sibling, siblingName } from "../core/names.ts";
 import { inside } from "../core/paths.ts";
-import { lstatUncached } from "./shared_fs.ts";
 import type { Steps } from "../core/steps.ts";
-import { lstatOrUndefined } from "./target.ts";
+import type { Os, Stat } from "../os/port.ts";
 import { withScratch } from "./claim.ts";
+import { lstatUncached } from "./shared_fs.ts";
+import { lstatOrUndefined } from "./target.ts";
 
-/** How a directory got into its place; `"journal"`: it stayed, and what is in it was replaced. */
+/** How a directory was put in place; `"journal"`: it stayed, and its content was replaced. */
 export type SwapMethod = "create" | "exchange" | "rename" | "journal";
 
-/** The names of a swap. */
-export interface SwapPaths {
-  live: string;
-  staging: string;
-  old: string;
-  /** Where versions are kept. */
-  history: string;
-}
+/** A directory's path, and those of its siblings; `history` holds its kept versions. */
+export type SwapPaths = Record<"live" | "staging" | "old" | "history", string>;
 
-/** Where a directory, and what a swap puts beside it, are. */
+/** The paths of a directory and its siblings. */
 export function swapPaths(dir: string, name: string): SwapPaths {
+  const at = (sibling: Sibling): string => inside(dir, siblingName(sibling, name));
   return {
     live: inside(dir, name),
-    staging: inside(dir, siblingName("staging", name)),
-    old: inside(dir, siblingName("old", name)),
-    history: inside(dir, siblingName("history", name)),
+    staging: at("staging"),
+    old: at("old"),
+    history: at("history"),
   };
 }
 
-/** What exchanges have proved to do, by file system. */
+/** Whether exchanges have proven to work, by file system. */
 const proven = new Map<number, boolean>();
 
 /**
- * Whether two directories in `dir` can be exchanged: tried once for each file system, and believed by
- * its effect, since one was seen that says it did and lost a file (docker/for-mac#7687).
+ * Whether two directories in `dir` can be exchanged. It is tried once for each file system and judged by its
+ * effect, as one has been seen to report success and lose a file (docker/for-mac#7687).
  */
 function* canExchange(os: Os, dir: string, dev: number): Steps<boolean> {
   if (!(yield* os.canExchange())) return false;
@@ -50,29 +42,21 @@ function* canExchange(os: Os, dir: string, dev: number): Steps<boolean> {
   return works;
 }
 
-/** Whether two directories that are made in an empty one can be exchanged, told by their inodes. */
+/** Creates two directories in an empty one and exchanges them; checks their inode numbers. */
 export function* proveExchange(os: Os, scratch: string): Steps<boolean> {
   const [one, other] = [inside(scratch, "1"), inside(scratch, "2")];
   yield* os.mkdir(one, 0o700);
   yield* os.mkdir(other, 0o700);
   const before = [(yield* os.lstat(one)).ino, (yield* os.lstat(other)).ino];
   const done = yield* os.exchange(one, other);
-  const after = [
-    (yield* lstatOrUndefined(os, one))?.ino,
-    (yield* lstatOrUndefined(os, other))?.ino,
-  ];
-  return done && after[0] === before[1] && after[1] === before[0];
+  const [first, second] = [yield* lstatOrUndefined(os, one), yield* lstatOrUndefined(os, other)];
+  return done && first?.ino === before[1] && second?.ino === before[0];
 }
 
-/** What a swap may use. */
-export interface SwapChoice {
-  /** Whether an exchange has been proven to work here. */
-  exchange: boolean;
-  /** Whether two renames will do. */
-  rename: boolean;
-}
+/** The methods that a swap may use; an exchange only if it has proven to work here. */
+export type SwapChoice = Record<"exchange" | "rename", boolean>;
 
-/** What a swap in `dir` may use, on the file system `dev`; what is demanded and can't be had is refused. */
+/** Chooses the methods of a swap in `dir`, on the file system `dev`; refuses if `wanted` is unavailable. */
 export function* chooseSwap(
   os: Os,
   dir: string,
@@ -81,14 +65,15 @@ export function* chooseSwap(
 ): Steps<SwapChoice> {
   const exchange = wanted !== "rename" && (yield* canExchange(os, dir, dev));
   if (wanted === "exchange" && !exchange) {
-    const why = "two directories can't be exchanged here: the file system has no such call, or " +
-      "the runtime's FFI is not permitted (--allow-ffi); allow two renames (swap: auto)";
+    const why =
+      "directories can't be exchanged here: the file system does not support it, or the " +
+      "runtime's FFI is not permitted (--allow-ffi); allow two renames (swap: auto)";
     throw new RefusedError("ERR_UNSUPPORTED", dir, why);
   }
   return { exchange, rename: wanted !== "exchange" };
 }
 
-/** {@link swapIn}; an error carries its outcome. `before` is the live directory, if there is one. */
+/** Runs {@link swapIn}; an error carries its outcome. `before` is the live directory, if it exists. */
 export function* swapDirs(
   os: Os,
   paths: SwapPaths,
@@ -102,17 +87,14 @@ export function* swapDirs(
   });
 }
 
-/**
- * Puts the staged directory in place. The previous version is at `staging` after an exchange, at `old`
- * after two renames.
- */
+/** Puts a staged directory in place. An exchange leaves the old version at `staging`, renames at `old`. */
 export function* swapIn(
   os: Os,
   paths: SwapPaths,
   choice: SwapChoice,
   exists: boolean,
 ): Steps<SwapMethod> {
-  const { live, staging } = paths;
+  const { live, staging, old } = paths;
   if (!exists) {
     yield* os.rename(staging, live);
     return "create";
@@ -121,20 +103,13 @@ export function* swapIn(
   if (!choice.rename) {
     throw new RefusedError("ERR_UNSUPPORTED", live, "the system refused the exchange");
   }
-  yield* renameTwice(os, paths);
-  return "rename";
-}
-
-/**
- * If the second rename fails, the first is undone; if that fails too, `old` is whole, and recovery puts
- * it back.
- */
-function* renameTwice(os: Os, { live, staging, old }: SwapPaths): Steps<void> {
   yield* os.rename(live, old);
   try {
     yield* os.rename(staging, live);
   } catch (error) {
+    // If this fails, too, `old` is complete, and recovery puts it back.
     yield* os.rename(old, live);
     throw error;
   }
+  return "rename";
 }

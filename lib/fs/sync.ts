@@ -1,25 +1,23 @@
 /**
- * Syncs of files, directories and trees: files, then directories from the bottom up, since btrfs keeps of
- * a directory that was not synced itself neither links nor empty directories.
+ * Syncs of files, directories and trees: files first, then directories from the bottom up. Of a directory
+ * that was not synced itself, btrfs keeps neither links nor empty directories.
  */
 
 import { catchOsError, isNotOffered } from "../core/errors.ts";
-import type { Handle, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import { parallel, type Steps } from "../core/steps.ts";
+import type { Handle, Os } from "../os/port.ts";
+import { closing, withDir } from "./io.ts";
 
-/** What is in a staged directory. */
+/** The content of a staged directory. */
 export interface Contents {
-  /** Its directories by relative path, the first (`""`) itself. */
+  /** The relative paths of its directories, the first (`""`) being itself. */
   dirs: string[];
-  /** How many other entries there are. */
+  /** Number of other entries. */
   files: number;
 }
 
-/**
- * Finds what is in a staged directory, which others may have filled, and syncs its files, but for
- * those that are `synced` already.
- */
+/** Lists a staged directory, which others may have filled, and syncs its files except those in `synced`. */
 export function* walkStage(
   os: Os,
   staging: string,
@@ -51,8 +49,9 @@ export function* walkStage(
 }
 
 /**
- * Syncs a file that is still written, by a descriptor of its own: Deno's are busy for writers while they are synced,
- * if they can't be copied (`with_inner_blocking_task`, ext/io/lib.rs). Does nothing where none can be opened.
+ * Syncs a file that is still being written, through a second descriptor: Deno blocks writers on a descriptor
+ * that is being synced if it can't be duplicated (`with_inner_blocking_task`, ext/io/lib.rs). Does nothing if
+ * the file can't be opened.
  */
 export function* syncIfReadable(os: Os, path: string): Steps<void> {
   const error = yield* catchOsError(syncFile(os, path));
@@ -61,19 +60,15 @@ export function* syncIfReadable(os: Os, path: string): Steps<void> {
 
 function* syncFile(os: Os, path: string): Steps<void> {
   const file = yield* os.open(path);
-  try {
-    yield* os.fsync(file, path);
-  } finally {
-    yield* os.close(file);
-  }
+  yield* closing(os, file, os.fsync(file, path));
 }
 
-/** Syncs a tree that nobody fills any more: all of its file system at once, where that can be had. */
+/** Syncs a tree that is complete: with its whole file system at once, if possible. */
 export function* syncTree(os: Os, path: string, signal: AbortSignal | undefined): Steps<void> {
   const wholeFs = yield* os.openFs(path);
   if (wholeFs === undefined) {
     const { dirs } = yield* walkStage(os, path, true, new Set(), signal);
-    // Found from the top down.
+    // They were listed from the top down.
     for (const relative of dirs.reverse()) yield* syncDir(os, inside(path, relative));
     return;
   }
@@ -84,28 +79,18 @@ export function* syncTree(os: Os, path: string, signal: AbortSignal | undefined)
   }
 }
 
-/** Syncs a directory; false where the system can't. */
+/** Syncs a directory; returns false if the system can't. */
 export function* syncDir(os: Os, path: string): Steps<boolean> {
-  const open = yield* os.openDir(path);
-  if (open === undefined) return false;
-  try {
-    return yield* trySync(os, open, path);
-  } finally {
-    yield* os.close(open);
-  }
+  return (yield* withDir(os, path, (open) => trySync(os, open, path))) ?? false;
 }
 
 /**
- * Syncs what is open at a path; false where the system can't: EINVAL where a file system has no sync for it
- * (fsync(2)), ENOSYS and ENOTSUP from file servers, EPERM from Windows for a handle that can only read
- * (FlushFileBuffers). Every other failure stays one.
+ * Syncs a file or directory that is open at `path`. Returns false if the system can't: EINVAL if a file
+ * system has no sync for it (fsync(2)), ENOSYS and ENOTSUP from file servers, EPERM from Windows for a
+ * read-only handle (FlushFileBuffers). Throws all other errors.
  */
 export function* trySync(os: Os, open: Handle, path: string): Steps<boolean> {
-  try {
-    yield* os.fsync(open, path);
-    return true;
-  } catch (error) {
-    if (isNotOffered(error)) return false;
-    throw error;
-  }
+  const error = yield* catchOsError(os.fsync(open, path));
+  if (error !== undefined && !isNotOffered(error)) throw error;
+  return error === undefined;
 }

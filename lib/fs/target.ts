@@ -1,41 +1,39 @@
-/**
- * The file or directory that is going to be replaced: found through links, looked at once, its parent
- * made where it is missing.
- */
+/** Finds the file or directory to be replaced, following links, and creates missing directories above it. */
 
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { isMissing, OsError, RefusedError } from "../core/errors.ts";
-import { missingFlags } from "../os/permissions.ts";
-import type { Os, Stat } from "../os/port.ts";
+import { catchOsError, isMissing, OsError, RefusedError, unlessCode } from "../core/errors.ts";
 import { inside, split, withoutSlash } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import { missingFlags } from "../os/permissions.ts";
+import type { Access, Os, Stat } from "../os/port.ts";
 
-/** Where a new version goes, and what is there now. */
+/** The destination of a new version. */
 export interface Target {
-  /** The path to rename to: the given one, or what it leads to. */
+  /** The path to rename to: the given one, or the one that its links lead to. */
   path: string;
   dir: string;
   name: string;
-  /** What is there now; for a file to be written, only a file. */
+  /** The metadata of the existing version; for a file to be written, only a file's. */
   stat: Stat | undefined;
-  /** What was looked at on the way: the links, and where their letters seem to lead. */
+  /** The paths visited on the way: the links, and where their text seems to lead. */
   via: string[];
 }
 
-/** As many as Linux follows: MAXSYMLINKS, include/linux/namei.h. */
+/** Linux's own limit: MAXSYMLINKS, include/linux/namei.h. */
 const MOST_LINKS = 40;
 
-/** Finds what is at a path, or where the links there lead, and refuses these unless they are permitted. */
+/** Finds the target of a path, following links if wanted; refuses links to paths without permission. */
 export function* locate(
   os: Os,
   given: string,
   followSymlink: boolean,
-  kinds: readonly ("read" | "write")[] = ["read", "write"],
+  kinds: readonly Access[] = ["read", "write"],
 ): Steps<Target> {
   let path = given;
   const via: string[] = [];
   for (let links = 0;; links++) {
     const { dir, name } = split(path);
+    // Not by `lstatOrUndefined`, which costs another generator: every write comes here.
     let stat: Stat | undefined;
     try {
       stat = yield* os.lstat(path);
@@ -48,73 +46,76 @@ export function* locate(
     }
     if (links === MOST_LINKS) throw new OsError("ELOOP", "lstat", path);
     via.push(path);
-    const letters = yield* follow(os, path, dir);
-    refuseUnpermitted(given, letters.path, ["read"], kinds);
-    path = letters.path;
-    if (!letters.climbs) continue;
+    const text = yield* os.readlink(path);
+    path = isAbsolute(text) ? text : inside(dir, text);
+    const climbs = !isAbsolute(text) && text.split(/[/\\]/).includes("..");
+    if (climbs) path = join(path);
+    refuseUnpermitted(given, path, ["read"], kinds);
+    if (!climbs) continue;
+    // If `..` comes after another link, only the system can follow it.
     via.push(path);
-    path = yield* resolve(os, dir, letters.text);
+    path = yield* resolve(os, dir, text);
     refuseUnpermitted(given, path, ["read"], kinds);
   }
 }
 
-/** What is at a path; nothing if nothing is. */
-export function* lstatOrUndefined(os: Os, path: string): Steps<Stat | undefined> {
-  try {
-    return yield* os.lstat(path);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return undefined;
-  }
-}
-
-/** Where a link's letters lead. What `..` means after another link, only the system can tell. */
-function* follow(
-  os: Os,
-  link: string,
-  dir: string,
-): Steps<{ path: string; text: string; climbs: boolean }> {
-  const text = yield* os.readlink(link);
-  if (isAbsolute(text)) return { path: text, text, climbs: false };
-  const climbs = text.split(/[/\\]/).includes("..");
-  const path = inside(dir, text);
-  return { path: climbs ? join(path) : path, text, climbs };
-}
-
 function* resolve(os: Os, dir: string, text: string): Steps<string> {
-  try {
-    return inside(yield* os.realpath(inside(dir, dirname(text))), basename(text));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    // Its directory is yet to be created.
-    return join(yield* os.realpath(dir), text);
-  }
+  const real = yield* unlessCode(os.realpath(inside(dir, dirname(text))), "ENOENT");
+  // The directory may not exist yet.
+  return real === undefined ? join(yield* os.realpath(dir), text) : inside(real, basename(text));
 }
 
-/** A link must not make a runtime ask for permissions that nobody thought of. */
+/** Refuses a link to a path without permission, for which the runtime would prompt; names the flags. */
 function refuseUnpermitted(
   given: string,
   path: string,
-  needed: readonly ("read" | "write")[],
-  told: readonly ("read" | "write")[],
+  needed: readonly Access[],
+  all: readonly Access[],
 ): void {
   const dir = dirname(path);
   if (missingFlags(dir, needed).length === 0) return;
-  const flags = missingFlags(dir, told);
-  const why = `it is a link to ${JSON.stringify(path)}, for which permission was not given`;
-  const advice = `run again with ${flags.join(" ")}`;
-  throw new RefusedError("ERR_PERMISSION", given, `${why}; ${advice}`);
+  const why = `it is a link to ${JSON.stringify(path)}, for which permission was not given; ` +
+    `run again with ${missingFlags(dir, all).join(" ")}`;
+  throw new RefusedError("ERR_PERMISSION", given, why);
 }
 
-/** Directories that did not exist a moment ago. */
+/** Finds a directory, which may not exist yet. */
+export function* locateDir(os: Os, given: string): Steps<Target> {
+  const target = yield* locate(os, withoutSlash(given), true);
+  if (target.name !== "") return target;
+  const why = "a directory must be given by its name, not by . or .. or /";
+  throw new RefusedError("EINVAL", target.path, why);
+}
+
+/** Refuses an entry that a directory can't replace; `dev` is the file system of its parent directory. */
+export function expectDirectory(path: string, stat: Stat | undefined, dev: number): void {
+  if (stat === undefined) return;
+  if (stat.kind !== "directory") {
+    throw new RefusedError("ENOTDIR", path, "it is not a directory (ENOTDIR)");
+  }
+  if (stat.dev !== dev) {
+    throw new RefusedError("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
+  }
+}
+
+/** Returns a path's metadata, or nothing if the path does not exist. */
+export function lstatOrUndefined(os: Os, path: string): Steps<Stat | undefined> {
+  return unlessCode(os.lstat(path), "ENOENT");
+}
+
+/** Returns an entry's metadata, or nothing, even if a file has taken the name of a directory above it. */
+export function lstatEntry(os: Os, path: string): Steps<Stat | undefined> {
+  return unlessCode(os.lstat(path), "ENOENT", "ENOTDIR");
+}
+
 export interface NewDirs {
-  /** Those that this process made, outermost first: to be removed if the operation fails. */
+  /** Those that this process created, outermost first; removed if the operation fails. */
   made: string[];
-  /** Where all of them were entered, others' too: to be synced. */
+  /** The parent directories of all, including those that others created; they must be synced. */
   parents: string[];
 }
 
-/** Makes a directory and those above it that are missing. */
+/** Creates a directory, and those above it that are missing. */
 export function* makeDirs(os: Os, dir: string, dirs: NewDirs): Steps<void> {
   const missing: string[] = [];
   for (let path = dir;;) {
@@ -129,7 +130,7 @@ export function* makeDirs(os: Os, dir: string, dirs: NewDirs): Steps<void> {
         continue;
       }
       if (error.code !== "EEXIST") throw error;
-      // Another process made it just now, and may not have synced it yet.
+      // Another process may just have created it, and not synced it yet.
     }
     dirs.parents.push(dirname(path));
     const next = missing.pop();
@@ -138,44 +139,10 @@ export function* makeDirs(os: Os, dir: string, dirs: NewDirs): Steps<void> {
   }
 }
 
-/** Removes the directories that were made, as far as nobody else has put anything in them. */
+/** Removes the directories that this process created, unless others have put entries into them. */
 export function* removeDirs(os: Os, dirs: NewDirs): Steps<void> {
   for (const path of dirs.made.splice(0).reverse()) {
-    try {
-      yield* os.rmdir(path);
-    } catch (error) {
-      // It is in use, so it stays, and so do those above it.
-      if (error instanceof OsError) return;
-      throw error;
-    }
-  }
-}
-
-/** What is at an entry's path; nothing where a file has the name of a directory above. */
-export function* lstatEntry(os: Os, path: string): Steps<Stat | undefined> {
-  try {
-    return yield* lstatOrUndefined(os, path);
-  } catch (error) {
-    if (error instanceof OsError && error.code === "ENOTDIR") return undefined;
-    throw error;
-  }
-}
-
-/** Finds a directory, or where it is to be. */
-export function* locateDir(os: Os, given: string): Steps<Target> {
-  const target = yield* locate(os, withoutSlash(given), true);
-  if (target.name !== "") return target;
-  const why = "a directory is named by its own name, not by . or .. or /";
-  throw new RefusedError("EINVAL", target.path, why);
-}
-
-/** Refuses an entry that a directory can't replace; `dev` is the file system of the directory above. */
-export function expectDirectory(path: string, stat: Stat | undefined, dev: number): void {
-  if (stat === undefined) return;
-  if (stat.kind !== "directory") {
-    throw new RefusedError("ENOTDIR", path, "it is not a directory (ENOTDIR)");
-  }
-  if (stat.dev !== dev) {
-    throw new RefusedError("EBUSY", path, "it is a mount point, which can't be replaced (EBUSY)");
+    // It is in use; so are those above it.
+    if ((yield* catchOsError(os.rmdir(path))) !== undefined) return;
   }
 }

@@ -1,16 +1,16 @@
 /**
- * What is being deleted: renamed to a trash name first, under which nothing is trusted any more, and
- * never deleted in place. As long as a process works on it, it holds the kernel's lock on the directory,
- * so that others who clean up leave it alone.
+ * Deletions: a tree is first renamed to a trash name, under which no process relies on it, and never deleted
+ * in place. The deleting process holds the kernel's lock on the directory, so that cleanups skip it.
  */
 
-import { claim, unclaim } from "./claim.ts";
-import { syncDir } from "./sync.ts";
-import { catchOsError, OsError, RefusedError } from "../core/errors.ts";
+import { catchOsError, OsError, RefusedError, unlessCode } from "../core/errors.ts";
 import { newToken, trashName } from "../core/names.ts";
-import type { Entry, Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
+import { claim, unclaim } from "./claim.ts";
+import { withDir } from "./io.ts";
+import { syncDir } from "./sync.ts";
 import { lstatOrUndefined } from "./target.ts";
 
 /** Renames a tree to trash in `dir`, and deletes it; `sync` as for {@link trashClaimed}. */
@@ -24,8 +24,8 @@ export function* trash(os: Os, dir: string, path: string, sync: boolean = false)
 }
 
 /**
- * The same for a tree that has the mark already. `sync`: nothing in it is deleted before its new name is on
- * the disk, for a tree that means something by its old one.
+ * {@link trash} for a tree that is claimed already. With `sync`, its new name is on the disk before anything
+ * in it is deleted, for a tree whose old name has a meaning.
  */
 export function* trashClaimed(
   os: Os,
@@ -39,7 +39,7 @@ export function* trashClaimed(
   yield* removeAll(os, name);
 }
 
-/** Deletes a tree, with directories in it that may not be changed before they are made so. */
+/** Deletes a tree; makes read-only directories in it writable first. */
 export function* removeAll(os: Os, path: string): Steps<void> {
   yield* refuseMounts(os, path);
   const error = yield* catchOsError(os.removeTree(path));
@@ -49,10 +49,7 @@ export function* removeAll(os: Os, path: string): Steps<void> {
   yield* os.removeTree(path);
 }
 
-/**
- * Refuses a tree in which another file system is mounted, whose files are no part of it. One that is
- * mounted from the same file system (a bind mount) can't be told from a directory.
- */
+/** Refuses a tree in which another file system is mounted; a bind mount of the same one can't be detected. */
 export function* refuseMounts(os: Os, path: string): Steps<void> {
   const { dev } = yield* os.lstat(path);
   for (const left = [path]; left.length > 0;) {
@@ -60,18 +57,12 @@ export function* refuseMounts(os: Os, path: string): Steps<void> {
     const there = yield* lstatOrUndefined(os, dir);
     if (there === undefined) continue;
     if (there.dev !== dev) {
-      const why = `${
-        JSON.stringify(dir)
-      } is a mount point, which is not emptied; unmount it (EXDEV)`;
+      const shown = JSON.stringify(dir);
+      const why = `${shown} is a mount point, whose content is not deleted; unmount it (EXDEV)`;
       throw new RefusedError("EXDEV", dir, why);
     }
-    let entries: Entry[] = [];
-    try {
-      entries = yield* os.readdir(dir);
-    } catch (error) {
-      // What can't be looked into fails the deletion itself, or is let in for it.
-      if (!(error instanceof OsError && error.code === "EACCES")) throw error;
-    }
+    // An unreadable directory fails the deletion itself, or is made readable for it.
+    const entries = (yield* unlessCode(os.readdir(dir), "EACCES")) ?? [];
     for (const { name, kind } of entries) if (kind === "directory") left.push(inside(dir, name));
   }
 }
@@ -83,16 +74,10 @@ function* makeTreeWritable(os: Os, path: string): Steps<void> {
   }
 }
 
-/** A directory of one's own that may not be changed can be emptied once it may. */
+/** Lets this process's own directory be emptied. */
 export function* makeWritable(os: Os, path: string): Steps<void> {
   const { kind, mode } = yield* os.lstat(path);
   if (kind !== "directory") throw new OsError("ENOTDIR", "readdir", path);
   if ((mode & 0o700) === 0o700) return;
-  const open = yield* os.openDir(path);
-  if (open === undefined) return;
-  try {
-    yield* os.chmod(open, path, 0o700);
-  } finally {
-    yield* os.close(open);
-  }
+  yield* withDir(os, path, (open) => os.chmod(open, path, 0o700));
 }

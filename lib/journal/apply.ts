@@ -1,67 +1,59 @@
-/**
- * The changes of a committed transaction, each made unless it has been already, which shows in what is left in
- * the transaction's directory.
- */
+/** Makes a committed transaction's changes; the content of its directory shows which were made already. */
 
 import { dirname } from "node:path";
-import { syncDir } from "../fs/sync.ts";
-import { catchOsError } from "../core/errors.ts";
+import { unlessCode } from "../core/errors.ts";
 import { newToken, quarantineName } from "../core/names.ts";
-import type { Handle, Os, Stat } from "../os/port.ts";
 import { inside, split } from "../core/paths.ts";
-import { type Change, hasFingerprint } from "./record.ts";
-import { beForgotten } from "../fs/shared_fs.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Handle, Os, Stat } from "../os/port.ts";
+import { withDir } from "../fs/io.ts";
+import { beForgotten } from "../fs/shared_fs.ts";
 import { chooseSwap, swapIn, type SwapPaths, swapPaths } from "../fs/swap.ts";
+import { syncDir } from "../fs/sync.ts";
 import { lstatOrUndefined, makeDirs, type NewDirs } from "../fs/target.ts";
+import { type Change, hasFingerprint } from "./record.ts";
 import { refuseOutside } from "./within_root.ts";
 
-/** A committed transaction. */
+/** A committed transaction; `dir` is its own directory. */
 export interface Committed {
   root: string;
-  /** The transaction's directory. */
   dir: string;
   changes: Change[];
   sync: boolean;
 }
 
 /**
- * Makes all changes; what one of them meets keeps none of the others back, and is thrown at the end.
- * `recovering`: after a crash, since when others may have changed the same. What was renamed in the root is
- * left to the sync after the transaction's own last rename there, before which it is not on the disk.
+ * Makes all changes; a failed one does not prevent the others, and the first error is thrown at the end.
+ * `recovering`: after a crash, since which others may have changed the same paths. Renames in the root itself
+ * are synced by the caller, after the transaction's own last rename there.
  */
 export function* applyAll(os: Os, committed: Committed, recovering: boolean): Steps<void> {
   const errors: unknown[] = [];
-  const entered: Entered = { found: new Set(), made: new Set() };
+  // The directories to sync: those that contain changed entries, and those that were changed themselves.
+  const found = new Set<string>();
+  const made = new Set<string>();
   const { root, changes, sync } = committed;
   const real = yield* os.realpath(root);
   for (const change of changes) {
     try {
       for (const name of change.do === "rename" ? [change.path, change.to] : [change.path]) {
         const path = inside(root, name);
-        if (entered.found.has(dirname(path))) continue;
+        if (found.has(dirname(path))) continue;
         yield* refuseOutside(os, real, path);
-        entered.found.add(dirname(path));
+        found.add(dirname(path));
       }
-      yield* apply(os, committed, change, recovering, entered);
+      yield* apply(os, committed, change, recovering, made);
     } catch (error) {
       errors.push(error);
     }
   }
-  entered.found.delete(root);
+  found.delete(root);
   if (sync) {
-    for (const dir of new Set([...entered.found, ...entered.made])) yield* syncDir(os, dir);
+    for (const dir of new Set([...found, ...made])) yield* syncDir(os, dir);
   }
   if (errors.length > 0) throw errors[0];
-  // What was replaced in place has the names that it had: nobody may take old files for it once this is done.
+  // Entries replaced in place keep their names: no machine may take cached old files for them after this.
   if (changes.some((change) => change.do === "stamp")) yield* beForgotten(os, real);
-}
-
-/** The directories that changes were made in. */
-interface Entered {
-  found: Set<string>;
-  /** Those in which directories were made, or that were changed themselves. */
-  made: Set<string>;
 }
 
 function* apply(
@@ -69,7 +61,7 @@ function* apply(
   { root, dir }: Committed,
   change: Change,
   recovering: boolean,
-  { made }: Entered,
+  made: Set<string>,
 ): Steps<void> {
   const path = inside(root, change.path);
   const now = yield* lstatOrUndefined(os, path);
@@ -82,9 +74,9 @@ function* apply(
     }
     case "mode":
       made.add(path);
-      return yield* onOpen(os, path, (open) => os.chmod(open, path, change.mode));
+      return yield* asOwner(os, path, (open) => os.chmod(open, path, change.mode));
     case "stamp":
-      return yield* onOpen(os, path, (open) => os.utime(open, change.mtime));
+      return yield* asOwner(os, path, (open) => os.utime(open, change.mtime));
     case "rename": {
       const { ino, birth } = change.moved;
       if (now?.ino !== ino || now.birth !== birth) return;
@@ -102,12 +94,16 @@ function* apply(
     yield* os.rename(staged, path);
   } else {
     if (there !== undefined || recovering && !hasFingerprint(change.before, now)) return;
-    const error = yield* catchOsError(os.rename(path, staged));
-    if (error !== undefined && error.code !== "ENOENT") throw error;
+    yield* unlessCode(os.rename(path, staged), "ENOENT");
   }
 }
 
-/** Where the version before is, if it was not exchanged. */
+/** Changes a directory's metadata, which only its owner may do; for others, the change is skipped. */
+function asOwner(os: Os, path: string, act: (open: Handle) => Steps<void>): Steps<void> {
+  return withDir(os, path, (open) => unlessCode(act(open), "EPERM"));
+}
+
+/** Where the previous version is, unless it was exchanged. */
 export function previousPath(staged: string): string {
   return `${staged}.old`;
 }
@@ -117,35 +113,19 @@ function* swap(
   path: string,
   staged: string,
   now: Stat | undefined,
-  since: false | Change & { do: "swap" },
+  recovered: false | Change & { do: "swap" },
 ): Steps<void> {
   const { dir, name } = split(path);
   const paths: SwapPaths = { ...swapPaths(dir, name), staging: staged, old: previousPath(staged) };
-  if (since) {
+  if (recovered) {
     const aside = yield* lstatOrUndefined(os, paths.old);
-    if (aside === undefined && !hasFingerprint(since.before, now)) return;
+    if (aside === undefined && !hasFingerprint(recovered.before, now)) return;
     if (aside !== undefined && now !== undefined) {
-      // Made while the version before stood aside: by somebody who missed it, and may need it.
+      // Created by a process that missed the previous version while that stood aside; it may still be needed.
       yield* os.rename(path, inside(dir, quarantineName(name, newToken())));
       now = undefined;
     }
   }
   const { dev } = yield* os.lstat(staged);
   yield* swapIn(os, paths, yield* chooseSwap(os, dir, dev, "auto"), now !== undefined);
-}
-
-/** What only the owner of a directory may do; for others it stays undone. */
-function* onOpen(
-  os: Os,
-  path: string,
-  act: (open: Handle) => Steps<void>,
-): Steps<void> {
-  const open = yield* os.openDir(path);
-  if (open === undefined) return;
-  try {
-    const error = yield* catchOsError(act(open));
-    if (error !== undefined && error.code !== "EPERM") throw error;
-  } finally {
-    yield* os.close(open);
-  }
 }

@@ -1,14 +1,15 @@
-/**
- * The commit of a transaction whose parts are staged and synced: its record is written, and its directory
- * renamed from `.txn-…` to `.commit-…`, which is the commit. Then the changes are made.
- */
+/** Commits a staged, synced transaction: writes its record, renames its directory, makes the changes. */
 
 import { dirname } from "node:path";
-import { writeFully } from "../fs/io.ts";
-import { syncDir } from "../fs/sync.ts";
 import { afterReplacing, RefusedError, withOutcome } from "../core/errors.ts";
-import type { Os, Stat } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import type { Os, Stat } from "../os/port.ts";
+import { writeFully } from "../fs/io.ts";
+import { isShared, lstatUncached, refresh } from "../fs/shared_fs.ts";
+import { syncDir } from "../fs/sync.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
+import { applyAll, type Committed } from "./apply.ts";
 import {
   type Change,
   fingerprint,
@@ -17,26 +18,17 @@ import {
   RECORD,
   toText,
 } from "./record.ts";
-import { isShared, lstatUncached, refresh } from "../fs/shared_fs.ts";
-import { applyAll, type Committed } from "./apply.ts";
-import type { Steps } from "../core/steps.ts";
-import { lstatOrUndefined } from "../fs/target.ts";
 
-/** A transaction that is staged as a whole. */
-export interface Commit {
-  root: string;
-  /** The transaction's directory now, and after the commit. */
+/** A transaction that is completely staged. */
+interface Commit extends Pick<Committed, "root" | "sync"> {
+  /** The transaction's directory before and after the commit. */
   staged: string;
   committed: string;
   changes: readonly PendingChange[];
-  sync: boolean;
   signal: AbortSignal | undefined;
 }
 
-/**
- * Commits and makes all changes; an error carries its outcome. Returns whether the commit is known to survive a
- * power cut.
- */
+/** Commits, then makes all changes; an error carries its outcome. Returns whether the commit is durable. */
 export function* commitAll(
   os: Os,
   { root, staged, committed, changes: pending, sync, signal }: Commit,
@@ -44,14 +36,7 @@ export function* commitAll(
   const { ino, dev } = yield* os.lstat(inside(root, "."));
   yield* refreshAround(os, root, pending, dev);
   const changes = yield* withFingerprints(os, root, pending);
-  const path = inside(staged, RECORD);
-  const record = yield* os.create(path, 0o600);
-  try {
-    yield* writeFully(os, record, new TextEncoder().encode(toText(ino, changes)));
-    if (sync) yield* os.fsync(record, path);
-  } finally {
-    yield* os.close(record);
-  }
+  yield* writeRecord(os, inside(staged, RECORD), toText(ino, changes), sync);
   if (sync) yield* syncDir(os, staged);
   signal?.throwIfAborted();
   yield* withOutcome(os.rename(staged, committed), function* () {
@@ -60,13 +45,7 @@ export function* commitAll(
   return yield* afterReplacing(makeAll(os, { root, dir: committed, changes, sync }));
 }
 
-function* makeAll(os: Os, committed: Committed): Steps<boolean> {
-  const durable = committed.sync && (yield* syncDir(os, committed.root));
-  yield* applyAll(os, committed, false);
-  return durable;
-}
-
-/** What other machines have done to what is changed must be seen: it is not done again by a recovery. */
+/** Makes other machines' changes visible: a recovery skips a change if the fingerprint doesn't match. */
 function* refreshAround(
   os: Os,
   root: string,
@@ -78,17 +57,17 @@ function* refreshAround(
     "to" in change ? [change.path, change.to] : change.path
   );
   for (const dir of new Set(paths.map((path) => dirname(inside(root, path))))) {
-    // Or it is yet to be made.
+    // Some are yet to be created.
     if ((yield* lstatOrUndefined(os, dir)) !== undefined) yield* refresh(os, dir, dev);
   }
 }
 
-/** Whether the record has to say what was at the target of a change. */
+/** Whether the record must state what was at the target of a change. */
 function needsFingerprint(change: PendingChange): boolean {
   return !["make", "mode", "stamp"].includes(change.do);
 }
 
-/** Notes what is at each target now; refuses a change that can't be made as it was meant any more. */
+/** Adds fingerprints of the current targets; refuses a change that no longer fits its target. */
 function* withFingerprints(
   os: Os,
   root: string,
@@ -122,10 +101,26 @@ function* expectFitting(
     const why = `${JSON.stringify(path)} was changed by another process meanwhile; try again`;
     throw new RefusedError("EBUSY", path, why);
   };
-  // A directory was carried over as it was.
+  // Its entries were carried over from the previous version.
   if (change.do === "swap" && !hasFingerprint(change.before, stat)) refuse(path);
   if (change.do !== "swap" && stat?.kind === "directory") refuse(path);
   if (change.do !== "rename") return;
   const from = inside(root, change.path);
   if ((yield* lstatOrUndefined(os, from))?.ino !== change.moved.ino) refuse(from);
+}
+
+function* writeRecord(os: Os, path: string, text: string, sync: boolean): Steps<void> {
+  const record = yield* os.create(path, 0o600);
+  try {
+    yield* writeFully(os, record, new TextEncoder().encode(text));
+    if (sync) yield* os.fsync(record, path);
+  } finally {
+    yield* os.close(record);
+  }
+}
+
+function* makeAll(os: Os, committed: Committed): Steps<boolean> {
+  const durable = committed.sync && (yield* syncDir(os, committed.root));
+  yield* applyAll(os, committed, false);
+  return durable;
 }

@@ -1,46 +1,36 @@
-/**
- * The record of a transaction: what it changes, as JSON in `.txn-…/changes`; pure. A record comes from
- * the disk, so what is in it is checked as if anybody had written it.
- */
+/** The record of a transaction: its changes, as JSON in `.txn-…/changes`, validated when read; pure. */
 
 import { RefusedError } from "../core/errors.ts";
 import { permissionBits } from "../core/options.ts";
-import type { Stat } from "../os/port.ts";
 import { checkRelative } from "../core/paths.ts";
+import type { Stat } from "../os/port.ts";
 
-/** Which file or directory was at a path; of a file, which state of it. */
-export interface Fingerprint {
-  ino: number;
-  birth: number;
-  /** When a file's content was changed last, in whole ms, as all runtimes tell it, and its size. */
-  mtime?: number;
-  size?: number;
-}
+/** Identifies a directory, or a version of a file by its size and time of modification (in whole ms). */
+export type Fingerprint = Pick<Stat, "ino" | "birth"> & Partial<Pick<Stat, "mtime" | "size">>;
 
 /**
- * One change; all paths are relative to the root, and name no other change's target. What is staged is
- * named by its path in the transaction's directory. `before` is what was there at the commit, `null` if
- * nothing was.
+ * One change. All paths are relative to the root, and no two changes have the same target. `staged` is a path
+ * in the transaction's directory. `before` is what was at the target at the commit, `null` if nothing was.
  */
 export type Change =
-  /** A directory is made, if it is missing. */
+  /** Creates a directory, if it is missing. */
   | { do: "make"; path: string }
-  /** What is staged, a file or a tree, gets its place. */
+  /** Moves a staged file or tree to its place. */
   | { do: "write"; path: string; staged: string; before: Fingerprint | null }
-  /** What is there goes into the transaction's directory. */
+  /** Moves an entry into the transaction's directory. */
   | { do: "remove"; path: string; staged: string; before: Fingerprint | null }
-  /** `moved` gets another name. */
+  /** Renames `moved`. */
   | { do: "rename"; path: string; to: string; moved: Fingerprint; before: Fingerprint | null }
-  /** A staged directory, which has this inode number, and the one that is there change their places. */
+  /** Swaps a staged directory, which has this inode number, with the existing one. */
   | { do: "swap"; path: string; staged: string; ino: number; before: Fingerprint | null }
-  /** A directory gets these permission bits. */
+  /** Sets a directory's permission bits. */
   | { do: "mode"; path: string; mode: number }
-  /** A directory gets this time, in ms, so that who reads in it sees that it was changed. */
+  /** Sets a directory's time of modification, in ms, so that its readers detect the change. */
   | { do: "stamp"; path: string; mtime: number };
 
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
-/** A change before the commit, which notes what is at its target; of a directory, its stage has noted that. */
+/** A change before the commit, which adds `before`; for a swap, the stage of the directory adds it. */
 export type PendingChange =
   | Without<Exclude<Change, { do: "swap" }>, "before">
   | Change & { do: "swap" };
@@ -48,28 +38,24 @@ export type PendingChange =
 /** The record's name within the transaction's directory. */
 export const RECORD = "changes";
 
-/** A part of a transaction: its name in the transaction's directory, and where that is at first and last. */
-export interface Part {
-  name: string;
-  staged: string;
-  committed: string;
-}
+/** A part of a transaction: its name in the transaction's directory, its paths before and after commit. */
+export type Part = Record<"name" | "staged" | "committed", string>;
 
-/** What is at a path, to be recognised later. */
+/** The fingerprint of an entry; `null` if it does not exist. */
 export function fingerprint(stat: Stat | undefined): Fingerprint | null {
   if (stat === undefined) return null;
   const { ino, birth, mtime, size } = stat;
+  // The runtimes agree on mtime to the millisecond only.
   return stat.kind === "directory"
     ? { ino, birth }
     : { ino, birth, mtime: Math.floor(mtime), size };
 }
 
-/** Whether what is at a path is what was marked. */
+/** Whether an entry is still the same. */
 export function hasFingerprint(mark: Fingerprint | null, stat: Stat | undefined): boolean {
   const now = fingerprint(stat);
   if (mark === null || now === null) return mark === now;
-  return mark.ino === now.ino && mark.birth === now.birth && mark.mtime === now.mtime &&
-    mark.size === now.size;
+  return (["ino", "birth", "mtime", "size"] as const).every((name) => mark[name] === now[name]);
 }
 
 /** The record's text; `root` is the inode number of the root. */
@@ -77,24 +63,24 @@ export function toText(root: number, changes: Change[]): string {
   return JSON.stringify({ untorn: 1, root, changes }) + "\n";
 }
 
-/** The changes of a record below this root; what is none is refused. */
+/** Parses and validates a record; `root` is the inode number of its root, `path` the record's own path. */
 export function fromText(text: string, root: number, path: string): Change[] {
   const shown = JSON.stringify(path);
   let record: { untorn: unknown; root: unknown; changes: Change[] };
   try {
     record = JSON.parse(text);
     if (record.untorn !== 1 || !Array.isArray(record.changes)) {
-      throw new TypeError("it is of another kind");
+      throw new TypeError("unknown format");
     }
     record.changes.forEach(check);
   } catch (error) {
-    const why = `${shown} is no record of a transaction (${(error as Error).message})`;
+    const why = `${shown} is not a valid transaction record (${(error as Error).message})`;
     throw new RefusedError("EINVAL", path, why);
   }
   if (record.root === root) return record.changes;
   const why =
-    `${shown} was written in another directory, of which this one is a copy: which of its ` +
-    "changes were made can't be told; compare, then remove the directory that it is in";
+    `${shown} was written in another directory, of which this one is a copy, so it is unknown ` +
+    "which of its changes were made; compare both, then remove the directory of the record";
   throw new RefusedError("ESTALE", path, why);
 }
 
@@ -120,7 +106,7 @@ function check(change: Change): void {
       checkRelative(change.staged);
       break;
     default:
-      throw new TypeError("a change is of another kind");
+      throw new TypeError("unknown kind of change");
   }
   if (change.before !== null) checkFingerprint(change.before);
 }

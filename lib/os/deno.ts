@@ -1,7 +1,6 @@
 /**
- * The binding for Deno, on `Deno.*`: `node:fs` would double the start-up time, and writes on the main
- * thread. The asynchronous form makes at once the calls that are short whatever the disk does, and
- * leaves the others to the thread pool.
+ * The binding for Deno, on `Deno.*`: `node:fs` would double the start-up time, and writes on the main thread.
+ * The asynchronous form makes calls at once if they are always short, the others in the thread pool.
  */
 
 import { dirname, isAbsolute, sep } from "node:path";
@@ -9,22 +8,18 @@ import { OsError } from "../core/errors.ts";
 import { listSync } from "./deno_read_dir.ts";
 import { isSmall, whileQuick } from "./inline_calls.ts";
 import { atOnceInMemory } from "./in_memory.ts";
-import { native, syncFileSystem, syncFileSystemLater } from "./native.ts";
-import type { Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
+import { native, nativeCalls, syncFsLater } from "./native.ts";
+import type { Access, Calls, Entry, Handle, Stat, SyncCalls } from "./port.ts";
+import { isGranted } from "./runtime.ts";
 import { shared } from "./shared_syncs.ts";
 
-/** The calls of this binding, answered at once and later. */
 export function denoCalls(): { sync: SyncCalls; async: Calls } {
   const windows = Deno.build.os === "windows";
   const file = (handle: Handle): Deno.FsFile => handle as unknown as Deno.FsFile;
   const handle = (file: Deno.FsFile): Handle => file as unknown as Handle;
-  const creating = (mode: number): Deno.OpenOptions => ({
-    write: true,
-    createNew: true,
-    mode,
-  });
+  const creating = (mode: number): Deno.OpenOptions => ({ write: true, createNew: true, mode });
 
-  // A mode that is given here is set in the end, whatever the umask is.
+  // Deno sets a mode that is given here in the end, whatever the umask is.
   const creatingWhole = (mode: number): Deno.WriteFileOptions =>
     mode === 0o666 ? { createNew: true } : { createNew: true, mode };
 
@@ -32,9 +27,9 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     lstat: (path) => stat(look(path), windows),
     fstat: (open) => stat(file(open).statSync(), windows),
     readlink: (path) => Deno.readLinkSync(path),
-    // For a relative one, Deno asks for permission to read the working directory.
+    // For a relative path, Deno needs permission to read the working directory.
     realpath: (path) => Deno.realPathSync(absolute(path)),
-    readdir: (path) => listSync(path),
+    readdir: listSync,
     create: (path, mode) => handle(Deno.openSync(path, creating(mode))),
     createWhole: (path, mode, bytes) => Deno.writeFileSync(path, bytes, creatingWhole(mode)),
     open: (path) => handle(Deno.openSync(path)),
@@ -42,9 +37,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     read: (open, into) => file(open).readSync(into) ?? 0,
     write: (open, bytes) => file(open).writeSync(bytes),
     chmod: (open, path, mode) => {
-      if (!windows) {
-        onDescriptor(file(open), path, (fs, fd) => fs.fchmodSync(fd, mode));
-      }
+      if (!windows) onDescriptor(file(open), path, (fs, fd) => fs.fchmodSync(fd, mode));
     },
     chown: (open, path, uid, gid) =>
       onDescriptor(file(open), path, (fs, fd) => fs.fchownSync(fd, uid, gid)),
@@ -60,7 +53,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     },
     copy: (from, to) => Deno.copyFileSync(from, to),
     clone: (from, to) => {
-      // `Deno.copyFile` and its `node:fs` copy the bytes where blocks can't be shared, and don't tell.
+      // `Deno.copyFile` and Deno's `node:fs` fall back to copying bytes without reporting it.
       const { clone } = native();
       if (clone === undefined) return undefined;
       Deno.openSync(to, creating(0o600)).close();
@@ -73,7 +66,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     rmdir: (path) => process.getBuiltinModule("node:fs").rmdirSync(path),
     removeTree: (path) => Deno.removeSync(path, { recursive: true }),
     openLock: (path) => {
-      // Created exclusively or not at all: `create` alone would follow a link that somebody put there.
+      // Created exclusively or not at all: with `create` alone, a planted link would be followed.
       const options = { read: true, write: true };
       for (;;) {
         try {
@@ -84,7 +77,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
             return handle(Deno.openSync(path, options));
           } catch (second) {
             if (!(second instanceof Deno.errors.NotFound)) throw second;
-            // Its holder has removed it meanwhile; or it is a link that leads nowhere.
+            // The file was removed meanwhile by its holder; or it is a dangling link.
             if (isLink(path)) throw error;
           }
         }
@@ -93,9 +86,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     // From 2.7 on.
     canLock: () => "tryLockSync" in Deno.FsFile.prototype,
     tryLock: (open, shared) => file(open).tryLockSync(!shared),
-    canExchange: () => native().exchange !== undefined,
-    exchange: (one, other) => native().exchange?.(one, other) ?? false,
-    ...syncFileSystem(),
+    ...nativeCalls(),
     sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   };
 
@@ -104,11 +95,8 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
 
   const async: Calls = {
     ...sync,
-    readdir: (path) => list(path),
-    create: whileQuick(
-      sync.create,
-      (path, mode) => Deno.open(path, creating(mode)).then(handle),
-    ),
+    readdir: list,
+    create: whileQuick(sync.create, (path, mode) => Deno.open(path, creating(mode)).then(handle)),
     createWhole: whileQuick(
       sync.createWhole,
       (path, mode, bytes) => Deno.writeFile(path, bytes, creatingWhole(mode)),
@@ -126,17 +114,17 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
     },
     copy: (from, to) => Deno.copyFile(from, to),
     mkdir: (path, mode) => Deno.mkdir(path, { mode }),
-    // `Deno.remove` takes a file as well, also by a path with a slash where permissions are scoped.
+    // `Deno.remove` removes a file, too, and with scoped permissions even by a path that ends in a slash.
     rmdir: (path) => process.getBuiltinModule("node:fs").promises.rmdir(path),
     removeTree: (path) => Deno.remove(path, { recursive: true }),
-    ...syncFileSystemLater(),
+    ...syncFsLater(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 
   return { sync, async };
 }
 
-/** Where permissions are scoped, Deno takes the dot off a path, which says that a link is followed. */
+/** lstat(2). A final dot makes the system follow a link, but with scoped permissions Deno strips it. */
 function look(path: string): Deno.FileInfo {
   if (!path.endsWith(`${sep}.`)) return Deno.lstatSync(path);
   const found = Deno.statSync(path.slice(0, -1));
@@ -144,46 +132,38 @@ function look(path: string): Deno.FileInfo {
   return found;
 }
 
-/** Whether the kind of a file system may be known; never prompts. Only Linux has such numbers. */
+/** Whether statfs(2) may be called. Only Linux has numbers of file system types. */
 function mayStatFs(): boolean {
-  const { state } = Deno.permissions.querySync({ name: "sys", kind: "statfs" });
-  return Deno.build.os === "linux" && state === "granted";
+  return Deno.build.os === "linux" && isGranted({ name: "sys", kind: "statfs" });
 }
 
-/** The flags that are missing for reading and writing in a directory; never prompts. */
-export function denoMissingFlags(
-  dir: string | undefined,
-  kinds: readonly ("read" | "write")[],
-): string[] {
-  return kinds
-    .filter((name) => Deno.permissions.querySync({ name, path: dir }).state !== "granted")
+/** The flags that are missing for access to a directory, or to any path. */
+export function denoMissingFlags(dir: string | undefined, kinds: readonly Access[]): string[] {
+  return kinds.filter((name) => !isGranted({ name, path: dir }))
     .map((name) => flag(name, dir === undefined ? [] : [grantable(dir)]));
 }
 
-/** A link is made only for those who may read and write anywhere; Deno would ask the user about that. */
+/** Deno creates links only with permission to read and write anywhere, for which it would prompt. */
 function refuseUnlessAnywhere(): void {
   const flags = denoMissingFlags(undefined, ["read", "write"]);
   if (flags.length > 0) throw new Deno.errors.NotCapable(`Requires ${flags.join(" ")}`);
 }
 
-/** The flag for some paths or names, or for all there are. */
+/** The flag for some paths or names, or for all if none is given. */
 export function flag(kind: string, of: readonly string[]): string {
   return `--allow-${[kind, ...of.length === 0 ? [] : [of.join(",")]].join("=")}`;
 }
 
-/**
- * What a flag can name: a comma separates paths there, whatever is before it (denoland/deno#32010), so
- * that it must be a directory above.
- */
+/** The path to name in a flag; of one with a comma, which separates paths (denoland/deno#32010), a parent. */
 export function grantable(path: string): string {
   const [before, ...after] = path.split(",");
   return after.length === 0 ? path : dirname(`${before},`);
 }
 
 /**
- * `Deno.FsFile` can set neither mode nor owner, and `Deno.chmod` takes a path: whoever may write in
- * the directory could put a link there meanwhile, and have the mode or owner of any file changed. So
- * the path is opened again, and only what proves to be the very same file is touched.
+ * Runs fchmod(2) or fchown(2), which `Deno.FsFile` lacks. `Deno.chmod` takes a path, where another user who
+ * may write to the directory could plant a link to have any file changed. So the path is opened again, and
+ * changed only if it is still the same file.
  */
 function onDescriptor(
   own: Deno.FsFile,
@@ -204,7 +184,7 @@ function onDescriptor(
   }
 }
 
-/** Not by `resolve`: what .. means after a link, only the system can tell. */
+/** An absolute path, not normalised as by `resolve`: only the system can follow .. after a link. */
 function absolute(path: string): string {
   return isAbsolute(path) ? path : Deno.cwd() + sep + path;
 }

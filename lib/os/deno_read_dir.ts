@@ -1,16 +1,16 @@
 /**
- * Deno's synchronous listings, `node:fs`'s too, return a short list where reading breaks off; only the
- * asynchronous one fails. What is not in the list would be lost, so a worker lists for those who wait.
+ * Synchronous listings for Deno, made by a worker. Deno's own, and `node:fs`'s, return a partial list if
+ * reading fails midway, and the other entries would be lost; only the asynchronous one fails.
  */
 
 import type { Entry } from "./port.ts";
 
-/** How much of a list is handed over at a time. */
+/** Size of the buffer in which the worker hands over a listing. */
 const BLOCK = 256 * 1024;
 
 /**
- * The worker's own program: answers each path with its entries, each a letter for its kind, its name and
- * a NUL, which no name has; or with "e" and an error's facts as JSON.
+ * The worker's program. It answers a path with its entries, each a letter for its kind, its name and a NUL,
+ * which no name contains; or with "e" and an error's properties as JSON.
  */
 const PROGRAM = `self.onmessage = async ({ data: { path, flags, block } }) => {
   let answer = "";
@@ -35,7 +35,7 @@ const PROGRAM = `self.onmessage = async ({ data: { path, flags, block } }) => {
 
 let worker: Worker | undefined;
 
-/** Lists a directory, wholly or not at all. */
+/** Lists a directory; fails unless the listing is complete. */
 export function listSync(path: string): Entry[] {
   const flags = new Int32Array(new SharedArrayBuffer(12));
   const block = new Uint8Array(new SharedArrayBuffer(BLOCK));
@@ -44,7 +44,7 @@ export function listSync(path: string): Entry[] {
   let text = "";
   for (let rest = 1; rest > 0;) {
     if (Atomics.wait(flags, 0, 0, 60_000) === "timed-out") {
-      throw Object.assign(new Error("the listing does not end"), { code: "ETIMEDOUT" });
+      throw Object.assign(new Error("listing the directory timed out"), { code: "ETIMEDOUT" });
     }
     text += decoder.decode(block.slice(0, flags[1]), { stream: true });
     rest = flags[2]!;
@@ -52,10 +52,8 @@ export function listSync(path: string): Entry[] {
     Atomics.notify(flags, 0);
   }
   if (text.startsWith("e")) throw Object.assign(new Error(), JSON.parse(text.slice(1)));
-  return text.split("\0").slice(0, -1).map((entry) => ({
-    name: entry.slice(1),
-    kind: KINDS[entry[0]!]!,
-  }));
+  const entries = text.split("\0").slice(0, -1);
+  return entries.map((entry) => ({ name: entry.slice(1), kind: KINDS[entry[0]!]! }));
 }
 
 const KINDS: Record<string, Entry["kind"]> = {
@@ -65,12 +63,11 @@ const KINDS: Record<string, Entry["kind"]> = {
   o: "other",
 };
 
-/** A worker for as long as the program does not return to the event loop. */
+/** The worker, terminated as soon as the program returns to the event loop. */
 function lister(): Worker {
   if (worker === undefined) {
-    worker = new Worker(`data:application/javascript,${encodeURIComponent(PROGRAM)}`, {
-      type: "module",
-    });
+    const url = `data:application/javascript,${encodeURIComponent(PROGRAM)}`;
+    worker = new Worker(url, { type: "module" });
     setTimeout(() => {
       worker?.terminate();
       worker = undefined;

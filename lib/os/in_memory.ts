@@ -1,25 +1,25 @@
 /**
- * Which file systems are in memory. A sync does nothing there, and is made at once: to go to the background and
- * back takes ten times as long as all of a small write. The answers kept here decide only where a sync runs.
+ * Syncs on file systems in memory. They do nothing and are made at once, as a hop to a thread takes ten times
+ * as long as a whole small write. The answers cached here only decide on which thread a sync runs.
  */
 
 import { dirname } from "node:path";
 import { fileSystemOf } from "./file_systems.ts";
 import type { Handle, SyncCalls } from "./port.ts";
 
-/** Number of syncs in a directory before its kind is asked, for which Deno without FFI loads `node:fs`: 20 ms. */
+/** Number of syncs before the type is queried, for which Deno without FFI loads `node:fs` (20 ms). */
 const WORTH_ASKING = 8;
 
-/** A sync in memory takes a microsecond; one that takes longer, in ms, is on something mounted there since. */
+/** A sync in memory takes a microsecond; after one of this many ms, the type is queried again. */
 const NOT_IN_MEMORY = 1;
 
-/** Number of directories that are remembered. */
+/** Maximum number of cached directories. */
 const MOST = 1000;
 
-/** By directory: whether it is in memory, or the number of syncs before asking. */
+/** For each directory: whether it is in memory, or the number of syncs so far. */
 const known = new Map<string, boolean | number>();
 
-/** A sync that is made at once in memory, and otherwise by `later`; `now` are a binding's own calls. */
+/** Returns a sync that is made at once in memory, and by `later` elsewhere; `now` are the binding's calls. */
 export function atOnceInMemory(
   now: SyncCalls,
   later: (open: Handle, path: string) => Promise<void>,
@@ -48,7 +48,7 @@ function ask(now: SyncCalls, path: string): boolean {
     const type = now.fsType(path);
     return type !== undefined && fileSystemOf(type)?.durable === false;
   } catch {
-    // Then it is synced in the background, as everywhere else.
+    // Unknown: it is synced in the background.
     return false;
   }
 }

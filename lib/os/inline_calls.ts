@@ -1,40 +1,37 @@
 /**
- * Short calls, which the asynchronous bindings make at once: a hop to a thread and back takes longer. They hold the
+ * Short calls, which the asynchronous bindings make at once, as a hop to a thread takes longer. They hold the
  * event loop for half a millisecond at most, then let it go round.
  */
 
 import { isSyncing } from "./shared_syncs.ts";
 
-/**
- * How much an asynchronous binding writes at once: copying this much into the page cache takes tens of
- * microseconds, about as long as a hop to a thread and back.
- */
+/** Maximum number of bytes to write at once: copying them takes about as long as a hop to a thread. */
 const INLINE_BYTES = 64 * 1024;
 
-/** Whether no more than that has to be written or freed, as far as is known. */
+/** Whether a call writes or frees few enough bytes to be made at once; an unknown number is not. */
 export function isSmall(bytes: number = Infinity): boolean {
   return bytes <= INLINE_BYTES;
 }
 
-/** How long short calls may hold the event loop, in ms. */
+/** Maximum time in ms for which short calls may hold the event loop. */
 const TURN = 0.5;
 
-/** Number of calls that go to the background after a sync or a slow call: the next may have to wait as well. */
+/** Number of calls made in the background after a sync or a slow call, as the next may have to wait, too. */
 const DISTRUSTED = 32;
 
 /** Deno before 2.4 has it in `node:timers` only. */
 const afterTurn: (then: () => void) => unknown = globalThis.setImmediate ??
   ((then: () => void) => setTimeout(then, 0));
 
-/** When this turn of the event loop began, and when its last short call ended. */
+/** When this turn of the event loop began, and when the last short call ended. */
 let [turnBegan, lastEnded] = [0, 0];
 const waiting: (() => void)[] = [];
 let distrusted = 0;
 
 /**
- * A short call that changes a directory: made at once, in turns, while nothing is synced and the file system
- * answers at once. Until a journal's commit is done, a change of a block that it writes has to wait (JBD2's
- * shadow buffers, do_get_write_access in fs/jbd2/transaction.c); and a server may take its time.
+ * Returns a short call that changes a directory. It is made at once, in turns, while nothing is being synced
+ * and the file system is fast. A change of a block must wait while a journal's commit writes it (JBD2's
+ * shadow buffers, do_get_write_access in fs/jbd2/transaction.c), and a server may be slow.
  */
 export function whileQuick<Args extends unknown[], T>(
   now: (...args: Args) => T,
@@ -54,7 +51,7 @@ export function whileQuick<Args extends unknown[], T>(
         if (waiting.push(resolve) === 1) afterTurn(beginTurn);
       });
       const began = performance.now();
-      // Others that have waited as well may have used up this turn.
+      // Other calls that waited may have used up this turn.
       if (isInTurn(began)) return timed(began, args);
     }
   };
@@ -69,7 +66,7 @@ export function whileQuick<Args extends unknown[], T>(
   };
 }
 
-/** Whether a call may be made at once now. After a while without one, the loop has gone round: another turn has begun. */
+/** Whether a call may be made at once. After a pause, the event loop has gone round: a new turn begins. */
 function isInTurn(now: number): boolean {
   if (now - lastEnded > TURN) turnBegan = now;
   return now - turnBegan < TURN;

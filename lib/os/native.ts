@@ -1,77 +1,80 @@
 /**
- * The few calls that no runtime has, through its FFI: to exchange two names, to lock a file, to sync a
- * whole file system, to begin a sync, to share a file's blocks. All of it is optional: where FFI is not there or
- * not permitted (which is looked up, never asked for), the functions are absent. Nothing is opened before the first use.
+ * Calls that no runtime offers, made through its FFI: exchanging two names, locking a file, syncing a whole
+ * file system, starting a writeback, sharing blocks. All are optional: without FFI, or without permission for
+ * it (which is queried, never requested), they are absent. The C library is opened on first use.
  */
 
 import { isNotOffered } from "../core/errors.ts";
 import { osError } from "./errno.ts";
 import { fileSystemOf } from "./file_systems.ts";
 import type { Calls, Handle, SyncCalls } from "./port.ts";
-import { isDeno } from "./runtime.ts";
+import { isDeno, isGranted } from "./runtime.ts";
 
-/** What could be had; absent functions could not. */
+/** The calls; those that are unavailable are absent. */
 export interface Native {
-  /** Exchanges two names in one step. True if the system says that it did. */
+  /** Exchanges two names atomically. Returns whether the system reported success. */
   exchange?: (one: string, other: string) => boolean;
-  /** flock(2) on a descriptor, not waiting. 0 or the errno. */
+  /** flock(2) on a descriptor, with LOCK_NB. Returns 0 or the errno. */
   tryFlock?: (fd: number, shared: boolean) => number;
-  /** syncfs(2) on a descriptor. 0 or less. */
+  /** syncfs(2) on a descriptor. Returns 0 or less. */
   syncFs?: (fd: number) => number;
-  /** The same, in the background. */
+  /** {@link syncFs} in the background. */
   syncFsLater?: (fd: number) => Promise<number>;
-  /** sync_file_range(2) of all of a file, with nothing waited for. 0 or the errno. */
+  /** sync_file_range(2) with SYNC_FILE_RANGE_WRITE on a whole file. Returns 0 or the errno. */
   startWriteback?: (fd: number) => number;
-  /** ioctl_ficlone(2): makes an empty file share a file's blocks. */
+  /** ioctl_ficlone(2): makes an empty file share another's blocks. */
   clone?: (from: string, to: string) => boolean;
-  /** The number of a file system's kind (statfs(2), `f_type`); nothing if it can't be told. */
+  /** The type of a file system (statfs(2), `f_type`); nothing if the call fails. */
   fsType?: (path: string) => number | undefined;
-  /** A descriptor of a directory for `syncFs`, or less than 0; and its end. */
+  /** open(2) on a directory. Returns a descriptor, or less than 0. */
   openDir?: (path: string) => number;
+  /** close(2); present whenever there is FFI. */
   close?: (fd: number) => number;
-  /** F_SETPIPE_SZ, fcntl(2): lets a pipe hold so many bytes. 0 or more if it does. */
+  /** fcntl(2), F_SETPIPE_SZ: sets a pipe's capacity in bytes. Returns less than 0 on failure. */
   growPipe?: (fd: number, bytes: number) => number;
 }
 
 type Argument = "int" | "unsigned" | "buffer" | "long";
-type Value = number | bigint | Uint8Array;
-type Call = (...args: Value[]) => number;
-
-/** Finds a function of the C library; nothing if it has none of that name. */
-type Finder = (name: string, args: Argument[]) => Call | undefined;
-
-type LaterCall = (...args: Value[]) => Promise<number>;
+type Arguments = (number | bigint | Uint8Array)[];
+type Call = (...args: Arguments) => number;
+type LaterCall = (...args: Arguments) => Promise<number>;
 
 interface Library {
-  find: Finder;
-  /** Deno only: a function that runs in the background. */
+  /** Finds a function of the C library. */
+  find: (name: string, args: Argument[]) => Call | undefined;
+  /** Deno only: finds a function, to be run in the background. */
   findLater?: (name: string, args: Argument[]) => LaterCall | undefined;
-  /** Not Deno: the errno of the last call. */
-  errno?: () => number;
+  /** Bun and Node only: the errno of the last call. */
+  errno?: (() => number) | undefined;
 }
 
 let loaded: Native | undefined;
 
-/** The native calls, as far as they can be had now: permission may come later. */
+/** The native calls, as far as they are available now: permission may be granted later. */
 export function native(): Native {
   if (loaded !== undefined) return loaded;
-  const library = isDeno() ? denoLibrary() : nodeLibrary();
-  return library === undefined ? {} : loaded = calls(library);
+  const libraryAt = isDeno() ? denoLibrary : nodeLoader();
+  for (const path of libraryAt === undefined ? [] : libraryNames()) {
+    const library = libraryAt!(path);
+    const close = library?.find("close", ["int"]);
+    if (close !== undefined) return loaded = { ...calls(library!, close), close };
+  }
+  return {};
 }
 
-/** The same, as far as they can be had without Node's warning that FFI is experimental. */
+/** The native calls, unless loading them would print Node's warning that FFI is experimental. */
 function unwarned(): Native {
   return isDeno() || process.versions["bun"] !== undefined ? native() : loaded ?? {};
 }
 
-/** Lets a pipe hold so many bytes, where that can be had. */
+/** Sets a pipe's capacity in bytes, if possible. */
 export function growPipe(fd: number, bytes: number): void {
   unwarned().growPipe?.(fd, bytes);
 }
 
 /**
- * Has the system begin to write what a file has in memory, where that can be had; it is still to be synced. If that
- * fails, what was to be written may be gone, and a sync may not know of it.
+ * Starts writing a file's dirty pages, if possible; the file must still be synced. Throws if this fails, as
+ * the data may be lost then without a later sync reporting it.
  */
 export function startWriteback(fd: number): void {
   const errno = unwarned().startWriteback?.(fd) ?? 0;
@@ -81,27 +84,31 @@ export function startWriteback(fd: number): void {
   if (!isNotOffered(osError(error, "fsync", []), "ESPIPE")) throw error;
 }
 
-/** The port's calls that sync a whole file system, at once. */
-export function syncFileSystem(): Pick<SyncCalls, "openFs" | "syncFs" | "closeFs"> {
+/** The port's calls that are native on every runtime. */
+export function nativeCalls(): Pick<
+  SyncCalls,
+  "canExchange" | "exchange" | "openFs" | "syncFs" | "closeFs"
+> {
   return {
+    canExchange: () => native().exchange !== undefined,
+    exchange: (one, other) => native().exchange?.(one, other) ?? false,
     openFs: (path) => native().syncFs === undefined ? undefined : openToSync(path),
     syncFs: (dir) => check(native().syncFs!(descriptor(dir))),
     closeFs: (dir) => void native().close!(descriptor(dir)),
   };
 }
 
-/** The same, synced in the background. */
-export function syncFileSystemLater(): Pick<Calls, "openFs" | "syncFs" | "closeFs"> {
+/** The calls that sync a file system in the background. */
+export function syncFsLater(): Pick<Calls, "openFs" | "syncFs"> {
   return {
-    ...syncFileSystem(),
     openFs: (path) => native().syncFsLater === undefined ? undefined : openToSync(path),
     syncFs: (dir) => native().syncFsLater!(descriptor(dir)).then(check),
   };
 }
 
 /**
- * Not where the kernel does not pass it on: FUSE answers without asking its program (`fuse_sync_fs`, fs/fuse/inode.c),
- * SMB without asking its server.
+ * Nothing if the kernel passes no sync on: FUSE to its program (`fuse_sync_fs`, fs/fuse/inode.c), SMB to its
+ * server.
  */
 function openToSync(path: string): Handle | undefined {
   const type = native().fsType?.(path);
@@ -115,7 +122,7 @@ function descriptor(dir: Handle): number {
 }
 
 function check(result: number): void {
-  // The errno of a call in the background is another thread's: runtime and kernel say no more.
+  // After a call in the background, the errno is another thread's: only the failure itself is known.
   if (result !== 0) throw Object.assign(new Error("syncfs failed"), { code: "EIO" });
 }
 
@@ -130,68 +137,55 @@ const [F_SETPIPE_SZ, SYNC_FILE_RANGE_WRITE] = [1031, 2] as const;
 /** linux/fs.h: _IOW(0x94, 9, int). */
 const FICLONE = 0x40049409n;
 
-function calls({ find, findLater, errno }: Library): Native {
-  const { os, arch } = platform();
+function calls({ find, findLater, errno }: Library, close: Call): Native {
   const flock = find("flock", ["int", "int"]);
-  const linux = os === "linux";
-  const open = linux ? find("open", ["buffer", "int"]) : undefined;
-  return {
-    exchange: linux ? linuxExchange(find, arch) : darwinExchange(find),
-    tryFlock: flock && errno &&
-      ((fd, shared) => flock(fd, LOCK_NB | (shared ? LOCK_SH : LOCK_EX)) === 0 ? 0 : errno()),
-    syncFs: linux ? find("syncfs", ["int"]) : undefined,
-    syncFsLater: linux ? findLater?.("syncfs", ["int"]) : undefined,
-    openDir: open && ((path) => open(text(path), O_CLOEXEC)),
-    close: find("close", ["int"]),
-    fsType: linux ? linuxFsType(find) : undefined,
-    growPipe: linux ? linuxGrowPipe(find) : undefined,
-    startWriteback: linux && errno ? linuxStartWriteback(find, errno) : undefined,
-    clone: open && linuxClone(find, (path, flags) => open(text(path), flags | O_CLOEXEC)),
-  } as Native;
-}
+  const tryFlock: Native["tryFlock"] = flock && errno &&
+    ((fd, shared) => flock(fd, LOCK_NB | (shared ? LOCK_SH : LOCK_EX)) === 0 ? 0 : errno());
+  if (platform().os !== "linux") return { tryFlock, exchange: darwinExchange(find) };
 
-function linuxFsType(find: Finder): Native["fsType"] {
-  const statfs = find("statfs", ["buffer", "buffer"]);
-  // `f_type` comes first, in 8 bytes; all of it takes 120 (asm-generic/statfs.h, 64 bits).
-  const answer = new BigUint64Array(32);
-  const buffer = new Uint8Array(answer.buffer);
-  return statfs && ((path) => {
-    if (statfs(text(path), buffer) !== 0) return undefined;
-    return Number(answer[0]! & 0xffffffffn);
-  });
-}
-
-function linuxGrowPipe(find: Finder): Native["growPipe"] {
-  const fcntl = find("fcntl", ["int", "int", "int"]);
-  return fcntl && ((fd, bytes) => fcntl(fd, F_SETPIPE_SZ, bytes));
-}
-
-function linuxStartWriteback(find: Finder, errno: () => number): Native["startWriteback"] {
-  const start = find("sync_file_range", ["int", "long", "long", "unsigned"]);
-  return start && ((fd) => start(fd, 0n, 0n, SYNC_FILE_RANGE_WRITE) === 0 ? 0 : errno());
-}
-
-function linuxClone(find: Finder, open: (path: string, flags: number) => number): Native["clone"] {
+  const open = find("open", ["buffer", "int"]);
   const ioctl = find("ioctl", ["int", "long", "int"]);
-  const close = find("close", ["int"]);
-  if (ioctl === undefined || close === undefined) return undefined;
-  return (from, to) => {
-    const source = open(from, 0);
-    const copy = open(to, O_WRONLY);
+  const fcntl = find("fcntl", ["int", "int", "int"]);
+  const start = find("sync_file_range", ["int", "long", "long", "unsigned"]);
+  const clone = (from: string, to: string): boolean => {
+    const source = open!(text(from), O_CLOEXEC);
+    const copy = open!(text(to), O_WRONLY | O_CLOEXEC);
     try {
-      return source >= 0 && copy >= 0 && ioctl(copy, FICLONE, source) === 0;
+      return source >= 0 && copy >= 0 && ioctl!(copy, FICLONE, source) === 0;
     } finally {
       for (const fd of [source, copy]) if (fd >= 0) close(fd);
     }
   };
+  return {
+    tryFlock,
+    exchange: linuxExchange(find),
+    syncFs: find("syncfs", ["int"]),
+    syncFsLater: findLater?.("syncfs", ["int"]),
+    startWriteback: start && errno &&
+      ((fd) => start(fd, 0n, 0n, SYNC_FILE_RANGE_WRITE) === 0 ? 0 : errno()),
+    clone: open && ioctl && clone,
+    fsType: linuxFsType(find),
+    openDir: open && ((path) => open(text(path), O_CLOEXEC)),
+    growPipe: fcntl && ((fd, bytes) => fcntl(fd, F_SETPIPE_SZ, bytes)),
+  };
 }
 
-function linuxExchange(find: Finder, arch: string): Native["exchange"] {
+function linuxFsType(find: Library["find"]): Native["fsType"] {
+  const statfs = find("statfs", ["buffer", "buffer"]);
+  // `f_type` comes first and takes 8 bytes; the whole struct takes 120 (asm-generic/statfs.h, 64 bits).
+  const answer = new BigUint64Array(32);
+  const buffer = new Uint8Array(answer.buffer);
+  return statfs &&
+    ((path) => statfs(text(path), buffer) === 0 ? Number(answer[0]! & 0xffffffffn) : undefined);
+}
+
+function linuxExchange(find: Library["find"]): Native["exchange"] {
   const rename = find("renameat2", ["int", "buffer", "int", "buffer", "unsigned"]);
   if (rename !== undefined) {
     return (one, other) => rename(AT_FDCWD, text(one), AT_FDCWD, text(other), EXCHANGE) === 0;
   }
-  // musl has no renameat2, but syscall(2); its numbers stand in asm/unistd.h.
+  // musl has no renameat2, but syscall(2); the numbers are those in asm/unistd.h.
+  const { arch } = platform();
   const number = arch === "x64" ? 316n : arch === "arm64" ? 276n : undefined;
   const syscall = find("syscall", ["long", "long", "buffer", "long", "buffer", "long"]);
   if (number === undefined || syscall === undefined) return undefined;
@@ -199,8 +193,8 @@ function linuxExchange(find: Finder, arch: string): Native["exchange"] {
   return (one, other) => Number(syscall(number, at, text(one), at, text(other), 2n)) === 0;
 }
 
-/** Not run on macOS; after renamex_np(2). */
-function darwinExchange(find: Finder): Native["exchange"] {
+/** Follows renamex_np(2); not tested on macOS. */
+function darwinExchange(find: Library["find"]): Native["exchange"] {
   const rename = find("renamex_np", ["buffer", "buffer", "unsigned"]);
   return rename && ((one, other) => rename(text(one), text(other), EXCHANGE) === 0);
 }
@@ -216,13 +210,8 @@ function platform(): { os: string; arch: string } {
   return { os: Deno.build.os, arch: Deno.build.arch === "x86_64" ? "x64" : "arm64" };
 }
 
-/** Where the C library may be: a grant is for one of these paths. */
-export function libraryPaths(): string[] {
-  return candidates().filter((name) => name.startsWith("/"));
-}
-
-/** The names it may be found by; one without a directory takes a grant for all. */
-function candidates(): string[] {
+/** The names to open the C library by. Permission may be granted for one that is a path, or for all. */
+export function libraryNames(): string[] {
   const { os, arch } = platform();
   if (os === "darwin") return ["/usr/lib/libSystem.B.dylib"];
   if (os !== "linux") return [];
@@ -232,52 +221,41 @@ function candidates(): string[] {
   return ["libc.so.6", ...dirs.map((dir) => `${dir}/libc.so.6`), musl, `/lib/${musl}`];
 }
 
-function denoLibrary(): Library | undefined {
+function denoLibrary(path: string): Library | undefined {
+  if (!isGranted({ name: "ffi" }) && !isGranted({ name: "ffi", path })) return undefined;
   const types = { int: "i32", unsigned: "u32", buffer: "buffer", long: "i64" } as const;
-  const declare = (args: Argument[], nonblocking: boolean): Deno.ForeignFunction => ({
-    parameters: args.map((arg) => types[arg]),
-    result: args[0] === "long" ? "i64" : "i32",
-    nonblocking,
-  });
-  for (const path of candidates()) {
-    const name = "ffi";
-    const all = Deno.permissions.querySync({ name }).state === "granted";
-    if (!all && Deno.permissions.querySync({ name, path }).state !== "granted") continue;
-    const open = (symbol: string, args: Argument[], later: boolean): unknown => {
-      try {
-        return Deno.dlopen(path, { [symbol]: declare(args, later) }).symbols[symbol];
-      } catch {
-        // This library or this function is not there: another may be.
-        return undefined;
-      }
-    };
-    if (open("close", ["int"], false) === undefined) continue;
-    return {
-      find: (symbol, args) => open(symbol, args, false) as Call | undefined,
-      findLater: (symbol, args) => open(symbol, args, true) as LaterCall | undefined,
-    };
-  }
-  return undefined;
+  const open = (symbol: string, args: Argument[], nonblocking: boolean): unknown => {
+    const parameters = args.map((arg) => types[arg]);
+    const result = args[0] === "long" ? "i64" : "i32";
+    try {
+      const symbols = { [symbol]: { parameters, result, nonblocking } } as const;
+      return Deno.dlopen(path, symbols).symbols[symbol];
+    } catch {
+      // This library or this function is missing; another library may have it.
+      return undefined;
+    }
+  };
+  return {
+    find: (symbol, args) => open(symbol, args, false) as Call | undefined,
+    findLater: (symbol, args) => open(symbol, args, true) as LaterCall | undefined,
+  };
 }
 
+/** `bun:ffi` or `node:ffi`, which differ in names only. */
 interface ForeignModule {
-  dlopen(
-    path: string,
-    symbols: object,
-  ): { symbols?: Record<string, Call>; functions?: Record<string, Call> };
+  dlopen(path: string, symbols: object): { [of in "symbols" | "functions"]?: Record<string, Call> };
   read?: { i32(pointer: unknown, offset: number): number };
   getInt32?(pointer: unknown): number;
 }
 
-/** `bun:ffi`, or `node:ffi` where Node has it; they differ in words only. */
-function nodeLibrary(): Library | undefined {
-  const bun = process.getBuiltinModule("bun:ffi" as "node:fs") as unknown as
-    | ForeignModule
-    | undefined;
-  const ffi = bun ?? process.getBuiltinModule("node:ffi" as "node:fs") as unknown as typeof bun;
+function nodeLoader(): ((path: string) => Library) | undefined {
+  const load = (name: string): ForeignModule | undefined =>
+    process.getBuiltinModule(name as "node:fs") as unknown as ForeignModule | undefined;
+  const bun = load("bun:ffi");
+  const ffi = bun ?? load("node:ffi");
   if (ffi === undefined) return undefined;
   const types = { int: "i32", unsigned: "u32", buffer: bun ? "ptr" : "pointer", long: "i64" };
-  for (const path of candidates()) {
+  return (path) => {
     const open = (name: string, args: Argument[], pointer = false): Call | undefined => {
       const result = pointer ? types.buffer : args[0] === "long" ? "i64" : "i32";
       const list = args.map((arg) => types[arg]);
@@ -289,11 +267,9 @@ function nodeLibrary(): Library | undefined {
         return undefined;
       }
     };
-    if (open("close", ["int"]) === undefined) continue;
     const location = open("__errno_location", [], true) ?? open("__error", [], true);
     const errno = location &&
       (() => ffi.read?.i32(location(), 0) ?? ffi.getInt32?.(location()) ?? 0);
     return { find: (name, args) => open(name, args), errno };
-  }
-  return undefined;
+  };
 }

@@ -1,62 +1,57 @@
-/** What the runtime has not permitted, and the flags that would; never prompts. */
+/** Missing permissions, and the flags that would grant them; never prompts. */
 
-import { OsError } from "../core/errors.ts";
+import { catchOsError } from "../core/errors.ts";
 import { runSync } from "../core/steps.ts";
 import { denoMissingFlags } from "./deno.ts";
+import { libraryNames, native } from "./native.ts";
+import type { Access } from "./port.ts";
+import { isDeno, isGranted } from "./runtime.ts";
 import { systemCalls } from "./system.ts";
-import { libraryPaths, native } from "./native.ts";
-import { nodeMissingFlags } from "./node.ts";
-import { isDeno } from "./runtime.ts";
 
-/** The runtime's flags that are missing to read and write in `dir`, or anywhere; empty if none. */
+/** The runtime's flags that are missing for access to `dir`, or to any path; empty if none. */
 export function missingFlags(
   dir: string | undefined,
-  kinds: readonly ("read" | "write")[] = ["read", "write"],
+  kinds: readonly Access[] = ["read", "write"],
 ): string[] {
-  return isDeno() ? denoMissingFlags(dir, kinds) : nodeMissingFlags(dir, kinds);
+  if (isDeno()) return denoMissingFlags(dir, kinds);
+  // Node's permission model (`node --permission`); Bun has none.
+  return kinds.filter((kind) => process.permission?.has(`fs.${kind}`, dir) === false)
+    .map((kind) => `--allow-fs-${kind}=${dir ?? "*"}`);
 }
 
-/** The runtime's flag that is missing for a foreign call (FFI); empty if none. */
+/** The runtime's flag that is missing for foreign calls (FFI); empty if none. */
 export function missingFfiFlag(library: string): string[] {
   if (native().close !== undefined) return [];
   if (!isDeno()) return process.permission?.has("ffi") === false ? ["--allow-ffi"] : [];
-  const { state } = Deno.permissions.querySync({ name: "ffi", path: library });
-  return state === "granted" ? [] : [`--allow-ffi=${library}`];
+  return isGranted({ name: "ffi", path: library }) ? [] : [`--allow-ffi=${library}`];
 }
 
-/** Why a foreign call (FFI) can't be made, and what to do about it. */
+/** Why a foreign call (FFI) is unavailable, and what to do about it. */
 export function whyNoFfi(): string {
-  if (native().close !== undefined) return "this system's library has no such call";
+  if (native().close !== undefined) return "the C library of this system has no such call";
   const [flag] = missingFfiFlag(libraryPath());
   return flag === undefined
-    ? "this runtime has no FFI, which Node has from 26.1 on"
+    ? "this runtime has no FFI; Node has it since 26.1"
     : `not permitted; run again with ${flag}`;
 }
 
-/** Why there is no lock of the kernel's. */
+/** Why kernel locks are unavailable. */
 export function whyNoLocks(): string {
-  return isDeno() ? "this Deno has none, which it has from 2.7 on" : whyNoFfi();
+  return isDeno() ? "this version of Deno has none; Deno has them since 2.7" : whyNoFfi();
 }
 
-/** Where the C library is, as a grant for it must name it; nothing is opened. */
+/** The path of the C library that a permission must name; opens nothing. */
 export function libraryPath(): string {
-  const paths = libraryPaths();
-  const isThere = (path: string): boolean => {
-    if (missingFlags(path, ["read"]).length > 0) return false;
-    try {
-      return runSync(systemCalls().sync.realpath(path)) !== "";
-    } catch (error) {
-      if (error instanceof OsError) return false;
-      throw error;
-    }
-  };
+  const paths = libraryNames().filter((name) => name.startsWith("/"));
+  const isThere = (path: string): boolean =>
+    missingFlags(path, ["read"]).length === 0 &&
+    runSync(catchOsError(systemCalls().sync.realpath(path))) === undefined;
   return paths.find(isThere) ?? paths[0] ?? "libc.so.6";
 }
 
-/** Why the kind of a file system is not known, and what to do about it. */
+/** Why the type of a file system is unknown, and what to do about it. */
 export function whyNoFsType(): string {
-  const refused = isDeno() &&
-    Deno.permissions.querySync({ name: "sys", kind: "statfs" }).state !== "granted";
-  if (refused) return "not permitted; run again with --allow-sys=statfs";
-  return "its kind is not known here";
+  return isDeno() && !isGranted({ name: "sys", kind: "statfs" })
+    ? "not permitted; run again with --allow-sys=statfs"
+    : "its type is not known here";
 }

@@ -1,19 +1,19 @@
 /**
- * Syncs of the asynchronous bindings. While something is being synced, further syncs of the very same wait,
- * and then share one: sixteen writers in a directory sync it four times, not sixteen. A sync beside others
- * first has the system begin to write, before a thread is free for it: then one commit of a journal has many
- * files in it, and the syncs that wait for the next find theirs done.
+ * Syncs of the asynchronous bindings. While a file or directory is being synced, further syncs of it wait,
+ * and then share one: sixteen writers in a directory sync it four times, not sixteen. A sync that runs beside
+ * others first starts a writeback, before a thread is free for it, so that one commit of a journal covers
+ * many files and the syncs after it find their work done.
  */
 
 import { type Handle, sameFile, type Stat, type SyncCalls } from "./port.ts";
 
-/** The syncs of what is at a path. */
+/** The syncs of a path. */
 interface Syncs {
   open: Handle;
-  /** A look at it, as soon as a second sync has come. */
+  /** Its metadata, once a second sync has been requested. */
   stat: Stat | undefined;
   underWay: Promise<void>;
-  /** The one for all that came while it was under way. */
+  /** The sync shared by all that were requested while the first was under way. */
   next: Promise<void> | undefined;
 }
 
@@ -25,10 +25,7 @@ export function isSyncing(): boolean {
   return underWay > 0;
 }
 
-/**
- * A binding's sync in the background, shared; `now` are its calls that answer at once, `startWriteback`,
- * where there is one, has the system begin to write.
- */
+/** Returns a binding's background sync, shared; `now` are its synchronous calls. */
 export function shared(
   now: SyncCalls,
   sync: (open: Handle) => Promise<void>,
@@ -46,7 +43,7 @@ export function shared(
   const runAt = (open: Handle, path: string): Promise<void> => {
     const syncs: Syncs = { open, stat: undefined, underWay: run(open), next: undefined };
     byPath.set(path, syncs);
-    // Before whoever waits for it goes on, and closes what is open.
+    // This runs before the callers that wait for the sync go on and close the handle.
     const end = (): void => {
       if (byPath.get(path) === syncs) byPath.delete(path);
     };
@@ -56,9 +53,9 @@ export function shared(
   return (open, path) => {
     const syncs = byPath.get(path);
     if (syncs === undefined) return runAt(open, path);
-    // By now the path may lead elsewhere.
+    // The path may lead to another file by now.
     if (!sameFile(syncs.stat ??= now.fstat(syncs.open), now.fstat(open))) return run(open);
-    // The one under way may have begun before the change that this is for.
+    // The sync under way may have started before the change that this one is for.
     const start = (): Promise<void> => runAt(open, path);
     return syncs.next ??= syncs.underWay.then(start, start);
   };

@@ -1,6 +1,4 @@
-/**
- * Chooses the binding of the runtime that this runs in, on first use: importing it touches nothing.
- */
+/** The binding for the current runtime, chosen on first use: importing this module touches nothing. */
 
 import { runEager, runSync, type Steps } from "../core/steps.ts";
 import { denoCalls } from "./deno.ts";
@@ -10,7 +8,7 @@ import { isDeno } from "./runtime.ts";
 
 let chosen: { sync: Os; async: Os } | undefined;
 
-/** The system's calls: `sync` answers each at once, `async` the long ones later. */
+/** The system's calls: `sync` answers all of them at once, `async` the long ones later. */
 export function systemCalls(): { readonly sync: Os; readonly async: Os } {
   if (chosen === undefined) {
     const { sync, async } = isDeno() ? denoCalls() : nodeCalls();
@@ -29,7 +27,6 @@ export function runOnSystemSync<T>(operation: (os: Os) => Steps<T>): T {
   return runSync(operation(systemCalls().sync));
 }
 
-/** The number of this process. */
 export function processId(): number {
   return isDeno() ? Deno.pid : process.pid;
 }

@@ -63,7 +63,7 @@ test(
     assertEquals(statSync(file).mtimeMs, 1_000_000);
     const exists = await untorn(["write", file, "--no-overwrite"], "b");
     assertEquals([exists.code, readFileSync(file, "utf8")], [1, "a"]);
-    assertMatch(exists.stderr, /^untorn: cannot write ".*": it exists already \(EEXIST\)/);
+    assertMatch(exists.stderr, /^untorn: cannot write ".*": it already exists \(EEXIST\)/);
     const parents = await untorn(["write", join(dir, "no/file"), "--no-create-parents"], "b");
     assertEquals([parents.code, existsSync(join(dir, "no"))], [1, false]);
     symlinkSync("file", join(dir, "link"));

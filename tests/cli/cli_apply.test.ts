@@ -107,7 +107,7 @@ test(
     const first = { write: "a", content: "changed" };
     const refused: [string | object[], number, RegExp][] = [
       ["{", 2, /^untorn: the plan is not valid JSON: /],
-      [[{ write: "../x", content: "" }], 2, /^untorn: steps\[0\]: "..\/x" is outside of "root"/],
+      [[{ write: "../x", content: "" }], 2, /^untorn: steps\[0\]: "..\/x" is outside "root"/],
       [[{ write: "out/x", content: "" }], 1, /out\/x" is outside .* through a link; the old/],
       [[first, { remove: "./a" }], 2, /^untorn: steps\[1\]: ".\/a" is named twice/],
       [[first, { rename: "draft" }], 2, /^untorn: steps\[1\]\.to is missing/],
