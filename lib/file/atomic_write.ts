@@ -1,7 +1,9 @@
-/**
- * One file, replaced or created in one step, from content of any kind.
- */
+/** Replaces or creates one file in one step, from content of any kind. */
 
+import { toPath } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { BlockWriter } from "../stage/block_writer.ts";
 import {
   asyncSource,
@@ -13,39 +15,37 @@ import {
   toJson,
 } from "../stage/content.ts";
 import {
+  FILE_TABLE,
   type FileOptions,
   type FileSettings,
   fileSettings,
   type JsonOptions,
-  jsonSettings,
+  splitIndent,
   type WriteResult,
 } from "./file_options.ts";
 import { FileStage } from "./file_stage.ts";
-import { systemCalls } from "../os/system.ts";
-import type { Os } from "../os/port.ts";
-import { toPath } from "../core/paths.ts";
-import { runEager, runSync, type Steps } from "../core/steps.ts";
 
 /**
- * Replaces or creates one file. A reader finds the whole old version or the whole new one, and so does
- * whoever comes after a crash; by default the new version survives a power cut once the call returns.
+ * Replaces or creates one file. Readers always see the complete old version or the complete new one, even
+ * after a crash, a full disk or a power failure. By default, the new version survives a power failure once
+ * the call returns.
  *
- * The content is staged in a new file beside the target, which is never open to anyone whom the
- * target keeps out; then it takes the target's mode and, where allowed, its owner, and is renamed over
- * it. A symbolic link stays, and what it leads to is replaced; other hard links keep the old version.
- * Streams are read in constant memory, and cancelled if the call fails. Calls for one path that run at
- * once each write a whole version; the last to finish stands. Content in memory must not be changed
- * until the call has ended.
+ * The content is staged in a new file beside the target, which is never accessible to anyone who may not
+ * access the target. The new file takes the target's mode and, where permitted, its owner, and is then
+ * renamed over it. A symbolic link is kept, and the file it leads to is replaced; other hard links keep the
+ * old version. Streams are read in constant memory, and cancelled if the call fails. Concurrent calls for
+ * one path each write a complete version, and the last to finish wins. Content in memory must not be
+ * modified until the call has ended.
  *
  * Permissions in Deno: `--allow-read` and `--allow-write` for the directory of the file.
  *
  * @param path The file. Missing directories above it are created.
  * @param content Text (as UTF-8), bytes, a Blob, or a stream or iterable of text and bytes.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was touched.
- * @throws {UntornError} When it failed; `outcome` says what stands now. What comes after an abort is
- * the signal's reason, and nothing was changed.
+ * @param options Options; see {@link FileOptions}.
+ * @returns A summary of the write.
+ * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the write fails; `outcome` says which version stands. An abort instead rejects
+ * with `signal.reason` and leaves everything unchanged.
  *
  * @example Settings that are never half-written
  * ```ts
@@ -59,48 +59,34 @@ import { runEager, runSync, type Steps } from "../core/steps.ts";
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function atomicWrite(
+export function atomicWrite(
   path: string | URL,
   content: Content,
   options?: FileOptions,
 ): Promise<WriteResult> {
-  const target = toPath(path);
-  const settings = fileSettings(options);
-  const source = asyncSource(content);
-  return await runEager(writeFile(systemCalls().async, target, source, settings));
+  return runOnSystem((os) => checkAndWrite(os, path, content, asyncSource, options));
 }
 
-/**
- * The same as {@link atomicWrite}, done when it returns. It takes content in memory and iterables.
- *
- * @param path The file. Missing directories above it are created.
- * @param content Text (as UTF-8), bytes, or an iterable of them.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was touched.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
- */
+/** Synchronous version of {@link atomicWrite}. It takes content in memory and iterables. */
 export function atomicWriteSync(
   path: string | URL,
   content: SyncContent,
   options?: FileOptions,
 ): WriteResult {
-  const target = toPath(path);
-  const settings = fileSettings(options);
-  return runSync(writeFile(systemCalls().sync, target, syncSource(content), settings));
+  return runOnSystemSync((os) => checkAndWrite(os, path, content, syncSource, options));
 }
 
 /**
- * Replaces or creates one file with a value as JSON, with a newline at its end; otherwise the same as
- * {@link atomicWrite}. The value is turned into text as `JSON.stringify` does it.
+ * Replaces or creates one file with a value as JSON, followed by a newline. Otherwise the same as
+ * {@link atomicWrite}. The value is serialized as by `JSON.stringify`.
  *
  * @param path The file. Missing directories above it are created.
- * @param value What JSON can say.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a value that is no JSON (a cycle, a BigInt, a function,
- * `undefined`), or a mistake in the call; nothing was touched.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
+ * @param value A value that JSON can represent.
+ * @param options Options; see {@link JsonOptions}.
+ * @returns A summary of the write.
+ * @throws {TypeError | RangeError} If the value has no JSON form (a cycle, a BigInt, a function,
+ * `undefined`), or an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the write fails; `outcome` says which version stands.
  *
  * @example A small database
  * ```ts
@@ -113,35 +99,47 @@ export function atomicWriteSync(
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function atomicWriteJson(
+export function atomicWriteJson(
   path: string | URL,
   value: unknown,
   options?: JsonOptions,
 ): Promise<WriteResult> {
-  const { indent, file } = jsonSettings(options);
-  return await atomicWrite(path, toJson(value, indent), file);
+  return runOnSystem((os) => checkAndWriteJson(os, path, value, options));
 }
 
-/**
- * The same as {@link atomicWriteJson}, done when it returns.
- *
- * @param path The file. Missing directories above it are created.
- * @param value What JSON can say.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a value that is no JSON, or a mistake in the call.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
- */
+/** Synchronous version of {@link atomicWriteJson}. */
 export function atomicWriteJsonSync(
   path: string | URL,
   value: unknown,
   options?: JsonOptions,
 ): WriteResult {
-  const { indent, file } = jsonSettings(options);
-  return atomicWriteSync(path, toJson(value, indent), file);
+  return runOnSystemSync((os) => checkAndWriteJson(os, path, value, options));
 }
 
-/** Replaces or creates a file, as steps; a rehearsal does all but that. */
+function checkAndWriteJson(
+  os: Os,
+  path: string | URL,
+  value: unknown,
+  options: JsonOptions | undefined,
+): Steps<WriteResult> {
+  const { indent, rest } = splitIndent(options, FILE_TABLE);
+  return checkAndWrite(os, path, toJson(value, indent), syncSource, rest);
+}
+
+function checkAndWrite<C>(
+  os: Os,
+  path: string | URL,
+  content: C,
+  toSource: (content: C) => Source,
+  options: FileOptions | undefined,
+): Steps<WriteResult> {
+  const target = toPath(path);
+  const settings = fileSettings(options);
+  // Last: it locks a stream, which a refused call must leave as it is.
+  return writeFile(os, target, toSource(content), settings);
+}
+
+/** Replaces or creates a file, as steps. A rehearsal does everything else, and changes nothing. */
 export function* writeFile(
   os: Os,
   path: string,
@@ -153,10 +151,8 @@ export function* writeFile(
   try {
     try {
       yield* stage.find(source.size);
-      if (
-        settings.ifChanged && source.whole !== undefined &&
-        (yield* stage.hasSameContent(source.whole))
-      ) {
+      const { whole } = source;
+      if (settings.ifChanged && whole !== undefined && (yield* stage.hasSameContent(whole))) {
         return yield* stage.leaveUnchanged();
       }
       yield* stage.create();

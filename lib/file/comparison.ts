@@ -1,11 +1,8 @@
-/**
- * Whether what is being written is what the file holds already: told block by block, so that a stream
- * of any length takes constant memory.
- */
+/** Compares new content with an existing file, block by block: a stream of any length takes constant memory. */
 
+import type { Steps } from "../core/steps.ts";
 import { trySync } from "../fs/sync.ts";
 import type { Handle, Os } from "../os/port.ts";
-import type { Steps } from "../core/steps.ts";
 
 const BLOCK = 256 * 1024;
 
@@ -20,30 +17,28 @@ export class Comparison {
     this.#file = file;
   }
 
-  /** Compares the next bytes, until the first that differ; the file is closed then. */
+  /** Compares the next bytes. At the first difference, the file is closed. */
   *feed(bytes: Uint8Array, signal: AbortSignal | undefined): Steps<void> {
     for (let at = 0; at < bytes.length && this.#file !== undefined;) {
       signal?.throwIfAborted();
       const read = yield* this.#read(Math.min(BLOCK, bytes.length - at));
-      if (read.length === 0 || !equal(read, bytes.subarray(at, at + read.length))) {
-        yield* this.close();
-      }
+      const isSame = read.length > 0 && equal(read, bytes.subarray(at, at + read.length));
+      if (!isSame) yield* this.close();
       at += read.length;
     }
   }
 
-  /** Whether all that was fed is all that the file holds. */
+  /** Whether the bytes that were fed are the file's whole content. */
   *isWhole(): Steps<boolean> {
-    if (this.#file === undefined) return false;
-    return (yield* this.#read(1)).length === 0;
+    return this.#file !== undefined && (yield* this.#read(1)).length === 0;
   }
 
-  /** Syncs the file, which was opened at that path; false where that takes a handle open for writing (Windows). */
+  /** Syncs the file, which is at `path`; false where that needs a handle open for writing (Windows). */
   sync(path: string): Steps<boolean> {
     return trySync(this.#os, this.#file!, path);
   }
 
-  /** Closes the file; nothing equals it from then on. */
+  /** Closes the file; from then on, no content equals it. */
   *close(): Steps<void> {
     const file = this.#file;
     this.#file = undefined;
@@ -52,10 +47,7 @@ export class Comparison {
 
   *#read(most: number): Steps<Uint8Array> {
     if (this.#block.length < most) this.#block = new Uint8Array(most);
-    const count = yield* this.#os.read(
-      this.#file!,
-      this.#block.subarray(0, most),
-    );
+    const count = yield* this.#os.read(this.#file!, this.#block.subarray(0, most));
     return this.#block.subarray(0, count);
   }
 }

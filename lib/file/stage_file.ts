@@ -1,34 +1,27 @@
-/**
- * One file, written piece by piece and then put in place, or not, as the caller decides.
- */
+/** Stages one file piece by piece, and then commits or discards it, as the caller decides. */
 
+import { toPath } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { BlockWriter } from "../stage/block_writer.ts";
 import { type Chunk, ChunkEncoder } from "../stage/content.ts";
+import { asyncMethods, StageLifecycle, syncMethods } from "../stage/lifecycle.ts";
+import { type FileOptions, fileSettings, type WriteResult } from "./file_options.ts";
 import { FileStage } from "./file_stage.ts";
-import {
-  type FileOptions,
-  type FileSettings,
-  fileSettings,
-  type WriteResult,
-} from "./file_options.ts";
-import { systemCalls } from "../os/system.ts";
-import type { Os } from "../os/port.ts";
-import { toPath } from "../core/paths.ts";
-import { queue, StageLifecycle } from "../stage/lifecycle.ts";
-import { runAsync, runSync, type Steps } from "../core/steps.ts";
 
 /**
- * Starts a new version of a file. It is written to a hidden file beside the target, and becomes the
- * target's content with `commit()`; without that, or when the process dies, the target stays as it is.
- * Otherwise the same as {@link atomicWrite}, options and permissions included.
+ * Stages a new version of a file. It is written to a hidden file beside the target, and `commit()` makes
+ * it the target's content. Without a commit, or if the process dies, the target stays unchanged. Otherwise
+ * the same as {@link atomicWrite}, options and permissions included.
  *
  * @param path The file. Missing directories above it are created.
- * @param options What differs from the defaults.
- * @returns The new version, to be committed or discarded.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was touched.
- * @throws {UntornError} When it failed; nothing was changed.
+ * @param options Options; see {@link FileOptions}.
+ * @returns The staged file, to be committed or discarded.
+ * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the file cannot be staged; nothing was changed.
  *
- * @example A download that appears when it is whole
+ * @example A download that appears only when it is complete
  * ```ts
  * import { stageFile } from "@untorn/untorn";
  * import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -45,126 +38,81 @@ import { runAsync, runSync, type Steps } from "../core/steps.ts";
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function stageFile(
-  path: string | URL,
-  options?: FileOptions,
-): Promise<StagedFile> {
-  const staged = new Staged(
-    systemCalls().async,
-    toPath(path),
-    fileSettings(options),
+export async function stageFile(path: string | URL, options?: FileOptions): Promise<StagedFile> {
+  const { write, commit, discard } = asyncMethods(
+    await runOnSystem((os) => openStage(os, path, options)),
   );
-  await runAsync(staged.open());
-  return asyncForm(staged);
+  const writable = new WritableStream({ write, abort: discard });
+  return { write, writable, commit, discard, [Symbol.asyncDispose]: discard };
 }
 
-/**
- * The same as {@link stageFile}, with synchronous methods.
- *
- * @param path The file. Missing directories above it are created.
- * @param options What differs from the defaults.
- * @returns The new version, to be committed or discarded.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was touched.
- * @throws {UntornError} When it failed; nothing was changed.
- */
+/** Synchronous version of {@link stageFile}; the staged file's methods are synchronous, too. */
 export function stageFileSync(path: string | URL, options?: FileOptions): StagedFileSync {
-  const staged = new Staged(
-    systemCalls().sync,
-    toPath(path),
-    fileSettings(options),
-  );
-  runSync(staged.open());
-  return syncForm(staged);
+  const methods = syncMethods(runOnSystemSync((os) => openStage(os, path, options)));
+  return { ...methods, [Symbol.dispose]: methods.discard };
 }
 
-/** A new version of a file on its way, as {@link stageFile} returns it. */
+/** A staged version of a file, as returned by {@link stageFile}. */
 export interface StagedFile extends AsyncDisposable {
   /**
-   * Adds to the content. Calls that are not awaited keep their order. If one fails with an
-   * `UntornError`, all that was staged has been removed.
+   * Appends to the content. Calls that are not awaited keep their order. After an `UntornError`, everything
+   * that was staged has been removed.
    *
-   * @param chunk Text (as UTF-8) or bytes, which must not be changed until this has ended.
+   * @param chunk Text (as UTF-8) or bytes. Bytes must not be modified until the promise settles.
    */
   write(chunk: Chunk): Promise<void>;
-  /** The content as a stream to pipe into. To close it does not commit; to abort it discards. */
+  /** A stream that appends to the content. Closing it does not commit; aborting it discards. */
   readonly writable: WritableStream<Chunk>;
-  /** Makes what was written the file's content, after all that was called before. */
+  /** Makes what was written the file's content, after all earlier calls. */
   commit(): Promise<WriteResult>;
-  /** Removes what was written; does nothing after a commit. It is what `await using` does last. */
+  /** Removes what was staged; does nothing after a commit. `await using` calls it at the end of its block. */
   discard(): Promise<void>;
 }
 
-/** A new version of a file on its way, as {@link stageFileSync} returns it. */
+/** A staged version of a file, as returned by {@link stageFileSync}. */
 export interface StagedFileSync extends Disposable {
-  /**
-   * Adds to the content. If it fails with an `UntornError`, all that was staged has been removed.
-   *
-   * @param chunk Text (as UTF-8) or bytes.
-   */
+  /** See {@link StagedFile.write}. */
   write(chunk: Chunk): void;
-  /** Makes what was written the file's content. */
+  /** See {@link StagedFile.commit}. */
   commit(): WriteResult;
-  /** Removes what was written; does nothing after a commit. It is what `using` does last. */
+  /** See {@link StagedFile.discard}. `using` calls it at the end of its block. */
   discard(): void;
 }
 
-function asyncForm(staged: Staged): StagedFile {
-  const inOrder = queue();
-  const write = (chunk: Chunk): Promise<void> => inOrder(() => staged.write(chunk));
-  const discard = (): Promise<void> => inOrder(() => staged.discard());
+/** The methods of a staged file, as steps. */
+type StageMethods = {
+  write: (chunk: Chunk) => Steps<void>;
+  commit: () => Steps<WriteResult>;
+  discard: () => Steps<void>;
+};
+
+function* openStage(
+  os: Os,
+  path: string | URL,
+  options: FileOptions | undefined,
+): Steps<StageMethods> {
+  const given = toPath(path);
+  const settings = fileSettings(options);
+  const stage = new FileStage(os, given, settings);
+  const lifecycle = new StageLifecycle(given, stage);
+  const writer = new BlockWriter(stage, settings);
+  const encoder = new ChunkEncoder();
+  yield* lifecycle.attempt(stage.find());
+  yield* lifecycle.attempt(stage.create());
   return {
-    write,
-    writable: new WritableStream({ write, abort: discard }),
-    commit: () => inOrder(() => staged.commit()),
-    discard,
-    [Symbol.asyncDispose]: discard,
+    *write(chunk) {
+      lifecycle.expectOpen();
+      // An invalid chunk is the caller's mistake, and does not fail the stage.
+      const bytes = encoder.encode(chunk);
+      yield* lifecycle.attempt(writer.add(bytes));
+    },
+    *commit() {
+      if (lifecycle.isOpen) {
+        encoder.end();
+        yield* lifecycle.attempt(writer.finish());
+      }
+      return yield* lifecycle.commit();
+    },
+    discard: () => lifecycle.discard(),
   };
-}
-
-function syncForm(staged: Staged): StagedFileSync {
-  const discard = (): void => runSync(staged.discard());
-  return {
-    write: (chunk) => runSync(staged.write(chunk)),
-    commit: () => runSync(staged.commit()),
-    discard,
-    [Symbol.dispose]: discard,
-  };
-}
-
-/** What both forms of a staged file do, as steps. */
-class Staged {
-  readonly #stage: FileStage;
-  readonly #staging: StageLifecycle<WriteResult>;
-  readonly #writer: BlockWriter;
-  readonly #encoder = new ChunkEncoder();
-
-  constructor(os: Os, given: string, settings: FileSettings) {
-    this.#stage = new FileStage(os, given, settings);
-    this.#staging = new StageLifecycle(given, this.#stage);
-    this.#writer = new BlockWriter(this.#stage, settings);
-  }
-
-  *open(): Steps<void> {
-    yield* this.#staging.attempt(this.#stage.find());
-    yield* this.#staging.attempt(this.#stage.create());
-  }
-
-  *write(chunk: Chunk): Steps<void> {
-    this.#staging.expectOpen();
-    // A chunk that is none is the caller's mistake: what is staged stays good.
-    const bytes = this.#encoder.encode(chunk);
-    yield* this.#staging.attempt(this.#writer.add(bytes));
-  }
-
-  *commit(): Steps<WriteResult> {
-    if (this.#staging.isOpen) {
-      this.#encoder.end();
-      yield* this.#staging.attempt(this.#writer.finish());
-    }
-    return yield* this.#staging.commit();
-  }
-
-  *discard(): Steps<void> {
-    yield* this.#staging.discard();
-  }
 }

@@ -1,7 +1,24 @@
-/**
- * A file is read, changed and written back while nobody else does the same: under its lock.
- */
+/** Reads, changes and writes back one file under its lock. */
 
+import { isMissing, OsError, RefusedError } from "../core/errors.ts";
+import { inside, toPath } from "../core/paths.ts";
+import { type Steps, waitFor } from "../core/steps.ts";
+import { describeFailure } from "../fs/failure.ts";
+import { readAll } from "../fs/io.ts";
+import { isListed, whileStale } from "../fs/shared_fs.ts";
+import { syncDir } from "../fs/sync.ts";
+import {
+  locate,
+  lstatOrUndefined,
+  makeDirs,
+  type NewDirs,
+  removeDirs,
+  type Target,
+} from "../fs/target.ts";
+import { acquireLock, type HeldLock, releaseLock, releaseQuietly } from "../lock/lock_file.ts";
+import { whyNoLocks } from "../os/permissions.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import {
   asyncSource,
   type Content,
@@ -11,58 +28,41 @@ import {
   toJson,
   unlessAborted,
 } from "../stage/content.ts";
+import { errorOfCaller } from "../stage/lifecycle.ts";
 import { writeFile } from "./atomic_write.ts";
-import { syncDir } from "../fs/sync.ts";
-import { describeFailure } from "../fs/failure.ts";
-import { catchOsError, isMissing, OsError, RefusedError, SourceError } from "../core/errors.ts";
-import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
-import { systemCalls } from "../os/system.ts";
-import { whyNoLocks } from "../os/permissions.ts";
-import type { Os } from "../os/port.ts";
-import { inside, toPath } from "../core/paths.ts";
-import { readAll } from "../fs/io.ts";
-import { isListed, whileStale } from "../fs/shared_fs.ts";
-import { runAsync, runSync, type Steps, waitFor } from "../core/steps.ts";
 import {
-  locate,
-  lstatOrUndefined,
-  makeDirs,
-  type NewDirs,
-  removeDirs,
-  type Target,
-} from "../fs/target.ts";
-import {
+  splitIndent,
+  UPDATE_TABLE,
   type UpdateJsonOptions,
-  updateJsonSettings,
   type UpdateOptions,
   type UpdateSettings,
   updateSettings,
   type WriteResult,
 } from "./file_options.ts";
 
-/** What an update has done. */
+/** The result of an update. */
 export interface UpdateResult extends WriteResult {
-  /** What went wrong after it was done; empty if nothing did. */
+  /** Problems that arose after the update was complete; empty if there were none. */
   warnings: string[];
 }
 
 /**
- * Reads a file, lets a function change what is in it, and writes that back, all under the file's lock:
- * of several who update it at once, in any number of processes, each sees what the one before it wrote.
- * It keeps out those who take the lock, and not those who write without it. What the function throws
- * changes nothing, and if it returns the very same bytes, nothing is written.
+ * Reads a file, lets a function change its content, and writes the result back, all under the file's lock.
+ * Of several concurrent updates, in any number of processes, each sees what the one before it wrote. The
+ * lock keeps out only those who take it, not those who write without it. If the function throws, nothing is
+ * changed; if it returns the same bytes, nothing is written.
  *
  * Permissions in Deno: `--allow-read` and `--allow-write` for the directory of the file.
  *
  * @param path The file. If it is missing, it is created.
- * @param change Gets the file's bytes, `undefined` if there is no file, and returns the new content. It
- * must not update or lock the same path itself: it would wait for itself.
- * @param options What differs from the defaults.
- * @returns What was done; `changed` is false if the content stayed the same.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; `outcome` says what stands now. The code is `ERR_SOURCE` if the
- * function threw (see `cause`), `ERR_LOCKED` if another held the lock for longer than `wait`, and
- * `ERR_UNSUPPORTED` where the runtime has no locks (Node without `node:ffi`).
+ * @param change Receives the file's bytes, or `undefined` if there is no file, and returns the new content.
+ * It must not update or lock the same path itself: it would wait for its own lock.
+ * @param options Options; see {@link UpdateOptions}.
+ * @returns A summary of the update; `changed` is false if the content stayed the same.
+ * @throws {TypeError | RangeError} If an argument is invalid; nothing was changed.
+ * @throws {UntornError} If the update fails; `outcome` says which version stands. The code is `ERR_SOURCE`
+ * if the function threw (see `cause`), `ERR_LOCKED` if another process held the lock for longer than
+ * `wait`, and `ERR_UNSUPPORTED` if the runtime has no kernel locks (Node without `node:ffi`).
  *
  * @example A log that several processes append to
  * ```ts
@@ -77,43 +77,37 @@ export interface UpdateResult extends WriteResult {
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function updateFile(
+export function updateFile(
   path: string | URL,
   change: (bytes: Uint8Array | undefined) => Content | Promise<Content>,
   options?: UpdateOptions,
 ): Promise<UpdateResult> {
-  const os = systemCalls().async;
-  return await runAsync(update(os, toPath(path), change, asyncSource, updateSettings(options)));
+  return runOnSystem((os) =>
+    update(os, toPath(path), change, asyncSource, updateSettings(options))
+  );
 }
 
-/**
- * The same as {@link updateFile}, done when it returns; waiting for the lock stops the whole program.
- *
- * @param path The file. If it is missing, it is created.
- * @param change Gets the file's bytes, `undefined` if there is no file, and returns the new content.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
- */
+/** Synchronous version of {@link updateFile}. Waiting for the lock blocks the whole program. */
 export function updateFileSync(
   path: string | URL,
   change: (bytes: Uint8Array | undefined) => SyncContent,
   options?: UpdateOptions,
 ): UpdateResult {
-  const os = systemCalls().sync;
-  return runSync(update(os, toPath(path), change, syncSource, updateSettings(options)));
+  return runOnSystemSync((os) =>
+    update(os, toPath(path), change, syncSource, updateSettings(options))
+  );
 }
 
 /**
- * The same as {@link updateFile} for a JSON value. A file that is no JSON makes it fail, unchanged.
+ * Reads a JSON file, lets a function change its value, and writes the result back. Otherwise the same as
+ * {@link updateFile}. If the file is not JSON, the call fails and leaves it unchanged.
  *
  * @param path The file. If it is missing, it is created.
- * @param change Gets the value, `undefined` if there is no file, and returns the new one.
- * @param options What differs from the defaults.
- * @returns What was done; `changed` is false if the text stayed the same.
- * @throws {TypeError | RangeError} For a value that is no JSON, or a mistake in the call.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
+ * @param change Receives the value, or `undefined` if there is no file, and returns the new value.
+ * @param options Options; see {@link UpdateJsonOptions}.
+ * @returns A summary of the update; `changed` is false if the text stayed the same.
+ * @throws {TypeError | RangeError} If the value has no JSON form, or an argument is invalid.
+ * @throws {UntornError} If the update fails; `outcome` says which version stands.
  *
  * @example A counter
  * ```ts
@@ -127,52 +121,44 @@ export function updateFileSync(
  * await rm(dir, { recursive: true });
  * ```
  */
-export async function updateJson<T = unknown>(
+export function updateJson<T = unknown>(
   path: string | URL,
   change: (value: T | undefined) => T | Promise<T>,
   options?: UpdateJsonOptions,
 ): Promise<UpdateResult> {
-  const { indent, update: settings } = updateJsonSettings(options);
-  const os = systemCalls().async;
-  return await runAsync(update(os, toPath(path), onJson(change), inText(indent), settings));
+  return runOnSystem((os) => updateValue(os, path, change, options));
 }
 
-/**
- * The same as {@link updateJson}, done when it returns; waiting for the lock stops the whole program.
- *
- * @param path The file. If it is missing, it is created.
- * @param change Gets the value, `undefined` if there is no file, and returns the new one.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a value that is no JSON, or a mistake in the call.
- * @throws {UntornError} When it failed; `outcome` says what stands now.
- */
+/** Synchronous version of {@link updateJson}. Waiting for the lock blocks the whole program. */
 export function updateJsonSync<T = unknown>(
   path: string | URL,
   change: (value: T | undefined) => T,
   options?: UpdateJsonOptions,
 ): UpdateResult {
-  const { indent, update: settings } = updateJsonSettings(options);
-  const os = systemCalls().sync;
-  return runSync(update(os, toPath(path), onJson(change), inText(indent), settings));
+  return runOnSystemSync((os) => updateValue(os, path, change, options));
 }
 
-function onJson<T>(change: (value: T | undefined) => unknown): (bytes?: Uint8Array) => unknown {
+function updateValue<T>(
+  os: Os,
+  path: string | URL,
+  change: (value: T | undefined) => unknown,
+  options: UpdateJsonOptions | undefined,
+): Steps<UpdateResult> {
+  const { indent, rest } = splitIndent(options, UPDATE_TABLE);
+  const settings = updateSettings(rest);
   checkFunction(change);
-  return (bytes) => {
-    if (bytes === undefined) return change(undefined);
-    let value: T;
-    try {
-      value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    } catch (error) {
-      throw new Error(`the file is not JSON: ${(error as Error).message}`, { cause: error });
-    }
-    return change(value);
-  };
+  const onValue = (bytes: Uint8Array | undefined): unknown =>
+    change(bytes === undefined ? undefined : parseJson(bytes));
+  const toSource = (value: unknown): Source => syncSource(toJson(value, indent));
+  return update(os, toPath(path), onValue, toSource, settings);
 }
 
-function inText(indent: number | string): (value: unknown) => Source {
-  return (value) => syncSource(toJson(value, indent));
+function parseJson<T>(bytes: Uint8Array): T {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new Error(`the file is not JSON: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function checkFunction(change: unknown): void {
@@ -180,7 +166,7 @@ function checkFunction(change: unknown): void {
   throw new TypeError(`the change must be a function, not ${typeof change}`);
 }
 
-/** An update, as steps. */
+/** Updates a file, as steps. */
 export function* update(
   os: Os,
   given: string,
@@ -190,8 +176,8 @@ export function* update(
 ): Steps<UpdateResult> {
   checkFunction(change);
   const dirs: NewDirs = { made: [], parents: [] };
+  const warnings: string[] = [];
   let held: HeldLock | undefined;
-  let result: UpdateResult | undefined;
   let path = given;
   try {
     const found = yield* lockTarget(os, given, settings, dirs);
@@ -203,50 +189,30 @@ export function* update(
     if (settings.durability === "full") {
       for (const parent of dirs.parents) yield* syncDir(os, parent);
     }
-    result = { ...yield* writeFile(os, path, source, settings), path: given, warnings: [] };
+    const result = yield* writeFile(os, path, source, settings);
     dirs.made = [];
-    return result;
+    return { ...result, path: given, warnings };
   } catch (error) {
     throw describeFailure(error, "update", given, { existed: true, path });
   } finally {
-    const error = held && (yield* catchOsError(releaseLock(os, held)));
-    if (error !== undefined) {
-      result?.warnings.push(`the lock file ${JSON.stringify(held!.path)} could not be removed`);
-    }
+    yield* releaseQuietly(os, held, warnings);
     yield* removeDirs(os, dirs);
   }
 }
 
-/** A file's content; nothing if there is none. What is no file is refused when it is to be written. */
-function* readIfThere(os: Os, { path, dir, name }: Target): Steps<Uint8Array | undefined> {
-  const stat = yield* lstatOrUndefined(os, path);
-  if (stat !== undefined) {
-    if (stat.kind !== "file") return undefined;
-    try {
-      return yield* readAll(os, path);
-    } catch (error) {
-      if (!isMissing(error) || error.call !== "open") throw error;
-    }
-  }
-  // So does GlusterFS answer for a file that another machine has just replaced: nothing may be made of that.
-  if (yield* isListed(os, dir, name)) throw new OsError("ESTALE", "open", path);
-  return undefined;
-}
-
-/** Locks what a path leads to; while it was waited for, that may have become something else. */
+/** Locks the file that a path leads to. While the lock was waited for, the path may have changed its target. */
 function* lockTarget(
   os: Os,
   given: string,
   settings: UpdateSettings,
   dirs: NewDirs,
 ): Steps<{ target: Target; held: HeldLock | undefined }> {
-  const find = (): Steps<Target> => locate(os, given, settings.followSymlink);
   if (settings.lock && !(yield* os.canLock())) {
-    const why =
-      `this runtime has no kernel locks (${whyNoLocks()}), without which updates get lost; use ` +
-      "another runtime, or take that risk (lock: false)";
+    const why = `this runtime has no kernel locks (${whyNoLocks()}), without which concurrent ` +
+      "updates are lost; use another runtime, or accept the risk (lock: false)";
     throw new RefusedError("ERR_UNSUPPORTED", given, why);
   }
+  const find = (): Steps<Target> => locate(os, given, settings.followSymlink);
   for (;;) {
     settings.signal?.throwIfAborted();
     const target = yield* find();
@@ -257,33 +223,50 @@ function* lockTarget(
       yield* makeDirs(os, dir, dirs);
     }
     const held = yield* acquireLock(os, dir, name, settings);
-    let same = false;
+    let isSame = false;
     try {
       const now = yield* find();
-      same = now.path === target.path;
-      if (same) return { target: now, held };
+      isSame = now.path === target.path;
+      if (isSame) return { target: now, held };
     } finally {
-      if (!same) yield* releaseLock(os, held);
+      if (!isSame) yield* releaseLock(os, held);
     }
   }
 }
 
-/** What the caller's function makes of the content. */
+/** Reads a file; undefined if there is none. Anything but a file is refused later, by the write. */
+function* readIfThere(os: Os, { path, dir, name }: Target): Steps<Uint8Array | undefined> {
+  const stat = yield* lstatOrUndefined(os, path);
+  if (stat !== undefined) {
+    if (stat.kind !== "file") return undefined;
+    try {
+      return yield* readAll(os, path);
+    } catch (error) {
+      if (!isMissing(error) || error.call !== "open") throw error;
+    }
+  }
+  // GlusterFS reports ENOENT for a file that another machine has just replaced: it does not mean "no file".
+  if (yield* isListed(os, dir, name)) throw new OsError("ESTALE", "open", path);
+  return undefined;
+}
+
+/** Runs the caller's function on the content. */
 function* changed(
   bytes: Uint8Array | undefined,
   change: (bytes: Uint8Array | undefined) => unknown,
   signal: AbortSignal | undefined,
 ): Steps<unknown> {
-  const failed = (error: unknown): never => {
-    signal?.throwIfAborted();
-    throw error instanceof OsError ? error : new SourceError(error);
+  const fail = (error: unknown): never => {
+    throw errorOfCaller(error, signal);
   };
   let answer: unknown;
   try {
     answer = change(bytes);
-    if (answer instanceof Promise) answer = unlessAborted(answer, signal).catch(failed);
   } catch (error) {
-    failed(error);
+    fail(error);
   }
-  return yield* waitFor(answer);
+  // Only the promise's own error is the caller's: a promise in a synchronous update is a TypeError.
+  return yield* waitFor(
+    answer instanceof Promise ? unlessAborted(answer, signal).catch(fail) : answer,
+  );
 }
