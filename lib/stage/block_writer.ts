@@ -1,24 +1,32 @@
 /**
- * Content on its way into a staged file: small chunks are gathered, so that a thousand short lines
- * cost one call; large ones pass as they are, in steps that an abort or a progress report can use.
+ * Gathers content into blocks on its way into a staged file: a thousand short lines cost one call. Large
+ * chunks pass as they are, in parts between which an abort or a progress report can take place.
  */
 
-import { cancel, ChunkEncoder, nextBytes, type Source } from "./content.ts";
 import type { Steps } from "../core/steps.ts";
+import { cancel, ChunkEncoder, nextBytes, type Source } from "./content.ts";
 
-/** Chunks are gathered up to this many bytes: enough to be written in the background. */
+/** The size of a gathered block, in bytes: enough to be written in the background. */
 const GATHERED = 256 * 1024;
 
-/** What is written at a time when somebody watches. */
+/** The most bytes written at once if there is a signal or a progress callback. */
 const WATCHED = 1024 * 1024;
 
-/** How a write is watched. */
+/** How a write can be aborted, and reports its progress. */
 export interface Watch {
-  signal: AbortSignal | undefined;
-  onProgress: ((progress: Progress) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-/** What takes the blocks. */
+/** The progress of a write. */
+export interface Progress {
+  /** Bytes written so far. */
+  bytes: number;
+  /** The size of the whole content in bytes, if known. */
+  total: number | undefined;
+}
+
+/** The destination of the blocks. */
 export interface Sink {
   write(bytes: Uint8Array): Steps<void>;
 }
@@ -26,39 +34,29 @@ export interface Sink {
 /** Writes chunks of any size to a sink. */
 export class BlockWriter {
   readonly #sink: Sink;
-  readonly #settings: Watch;
+  readonly #watch: Watch;
   readonly #total: number | undefined;
-  /** Whether the write may have to be aborted, or reported on, before all is written. */
   readonly #isWatched: boolean;
   #gathered: Uint8Array | undefined;
   #length = 0;
   #written = 0;
 
-  /** `total` is the size of the content, where it is known. */
-  constructor(sink: Sink, settings: Watch, total?: number) {
+  /** `total` is the size of the content, if known. */
+  constructor(sink: Sink, watch: Watch, total?: number) {
     this.#sink = sink;
-    this.#settings = settings;
+    this.#watch = watch;
     this.#total = total;
-    this.#isWatched = settings.signal !== undefined || settings.onProgress !== undefined;
+    this.#isWatched = watch.signal !== undefined || watch.onProgress !== undefined;
   }
 
-  /** Takes a chunk; it may be changed once this is done. */
-  *add(bytes: Uint8Array): Steps<void> {
-    if (this.#length + bytes.length > GATHERED) yield* this.#flush();
-    if (bytes.length > GATHERED) return yield* this.#write(bytes);
-    this.#gathered ??= new Uint8Array(GATHERED);
-    this.#gathered.set(bytes, this.#length);
-    this.#length += bytes.length;
-  }
-
-  /** Takes all of a source, and writes it; one that is not read to its end is cancelled. */
+  /** Writes a source to its end. If that fails, the source is cancelled. */
   writeAll(source: Source): Steps<void> {
     if (source.whole === undefined) return this.#addAll(source);
     return this.#isWatched ? this.#write(source.whole) : this.#sink.write(source.whole);
   }
 
   *#addAll(source: Source & { whole: undefined }): Steps<void> {
-    const { signal } = this.#settings;
+    const { signal } = this.#watch;
     const encoder = new ChunkEncoder();
     try {
       for (;;) {
@@ -73,7 +71,16 @@ export class BlockWriter {
     }
   }
 
-  /** Writes what is still gathered. */
+  /** Adds a chunk, which may be modified afterwards. */
+  *add(bytes: Uint8Array): Steps<void> {
+    if (this.#length + bytes.length > GATHERED) yield* this.#flush();
+    if (bytes.length > GATHERED) return yield* this.#write(bytes);
+    this.#gathered ??= new Uint8Array(GATHERED);
+    this.#gathered.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** Writes the last block. */
   *finish(): Steps<void> {
     yield* this.#flush();
     if (this.#written === 0) this.#report();
@@ -89,7 +96,7 @@ export class BlockWriter {
     const isWhole = bytes.length <= WATCHED || !this.#isWatched;
     const block = isWhole ? bytes.length : WATCHED;
     for (let at = 0; at < bytes.length; at += block) {
-      this.#settings.signal?.throwIfAborted();
+      this.#watch.signal?.throwIfAborted();
       const part = isWhole ? bytes : bytes.subarray(at, at + block);
       yield* this.#sink.write(part);
       this.#written += part.length;
@@ -99,14 +106,6 @@ export class BlockWriter {
   }
 
   #report(): void {
-    this.#settings.onProgress?.({ bytes: this.#written, total: this.#total });
+    this.#watch.onProgress?.({ bytes: this.#written, total: this.#total });
   }
-}
-
-/** How far a write has come. */
-export interface Progress {
-  /** Bytes written so far. */
-  bytes: number;
-  /** Bytes there are in all, where that is known. */
-  total: number | undefined;
 }

@@ -1,26 +1,22 @@
 /**
- * What can be written, as bytes: at once where it is in memory, else block by block in constant
- * memory. What is no content is refused before anything is touched.
+ * Converts content of any kind to bytes: content in memory at once, other content chunk by chunk in constant
+ * memory. A value of any other type is refused before anything is touched.
  */
 
 import { SourceError } from "../core/errors.ts";
-import { isSmall } from "../os/inline_calls.ts";
 import { type Steps, waitFor } from "../core/steps.ts";
+import { isSmall } from "../os/inline_calls.ts";
 
-/** A piece of content: text is written as UTF-8, a view with the bytes that it shows. */
+/** A piece of content: text, written as UTF-8, or bytes; of a view, only those that it covers. */
 export type Chunk = string | ArrayBufferView | ArrayBuffer;
 
-/** Content of the synchronous functions. */
+/** Content that the synchronous functions accept. */
 export type SyncContent = Chunk | Iterable<Chunk>;
 
-/** Content of the asynchronous functions. */
-export type Content =
-  | SyncContent
-  | Blob
-  | ReadableStream<Chunk>
-  | AsyncIterable<Chunk>;
+/** Content that the asynchronous functions accept. */
+export type Content = SyncContent | Blob | ReadableStream<Chunk> | AsyncIterable<Chunk>;
 
-/** Content on its way: whole in memory, or in chunks. */
+/** Content to be written: whole in memory, or in chunks. `size` is in bytes. */
 export type Source =
   | { whole: Uint8Array; size: number }
   | { whole: undefined; size: number | undefined; chunks: Chunks };
@@ -28,10 +24,9 @@ export type Source =
 type Chunks = Iterator<Chunk> | AsyncIterator<Chunk>;
 
 const KINDS = "a string, bytes or an iterable of them";
-
 const ASYNC_KINDS = `${KINDS}, a Blob, a ReadableStream or an async iterable`;
 
-/** Content of an asynchronous function as a source. */
+/** Makes a source of an asynchronous function's content. */
 export function asyncSource(content: Content): Source {
   if (isChunk(content)) return inMemory(content);
   if (content instanceof Blob) return inChunks(readChunks(content.stream()), content.size);
@@ -39,20 +34,20 @@ export function asyncSource(content: Content): Source {
   if (typeof content === "object" && content !== null && Symbol.asyncIterator in content) {
     return inChunks(content[Symbol.asyncIterator]());
   }
-  return iterated(content, ASYNC_KINDS);
+  return iterate(content, ASYNC_KINDS);
 }
 
-/** Content of a synchronous function as a source. */
+/** Makes a source of a synchronous function's content. */
 export function syncSource(content: SyncContent): Source {
-  return isChunk(content) ? inMemory(content) : iterated(content, KINDS);
+  return isChunk(content) ? inMemory(content) : iterate(content, KINDS);
 }
 
-/** Content that is in memory and small enough for a new file to be made with it by one call. */
+/** Returns the bytes of content that is small enough to create a file with it by one call. */
 export function smallWhole({ whole }: Source): Uint8Array | undefined {
   return whole !== undefined && isSmall(whole.length) ? whole : undefined;
 }
 
-function iterated(content: Iterable<Chunk>, kinds: string): Source {
+function iterate(content: Iterable<Chunk>, kinds: string): Source {
   if (typeof content === "object" && content !== null && Symbol.iterator in content) {
     return inChunks(content[Symbol.iterator]());
   }
@@ -69,7 +64,7 @@ function inChunks(chunks: Chunks, size?: number): Source {
   return { whole: undefined, size, chunks };
 }
 
-/** A stream's own iterator can't be ended while it waits for a chunk; its reader can. */
+/** Unlike a stream's own iterator, its reader can be cancelled while it waits for a chunk. */
 function readChunks(stream: ReadableStream<Chunk>): AsyncIterator<Chunk> {
   const reader = stream.getReader();
   return {
@@ -81,33 +76,29 @@ function readChunks(stream: ReadableStream<Chunk>): AsyncIterator<Chunk> {
   };
 }
 
-/** Whether a value is text or bytes. */
-export function isChunk(value: unknown): value is Chunk {
-  return typeof value === "string" || ArrayBuffer.isView(value) ||
-    value instanceof ArrayBuffer;
+function isChunk(value: unknown): value is Chunk {
+  return typeof value === "string" || ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 }
 
-/** Text or bytes as bytes: those of a view, not those of its whole buffer; shared memory copied. */
 function toBytes(chunk: Chunk): Uint8Array {
   if (typeof chunk === "string") {
-    if (!chunk.isWellFormed()) {
-      throw new TypeError("the text contains a lone surrogate");
-    }
+    if (!chunk.isWellFormed()) throw new TypeError("the text contains a lone surrogate");
     return new TextEncoder().encode(chunk);
   }
   if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  // The runtimes refuse to write memory that another thread may be changing.
+  // The runtimes refuse to write from shared memory, which another thread may be changing: copy it.
   const isShared = !(chunk.buffer instanceof ArrayBuffer);
   if (chunk instanceof Uint8Array && !isShared) return chunk;
   const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   return isShared ? bytes.slice() : bytes;
 }
 
-/** Chunks become bytes one by one; a character that two strings share is put together. */
+/** Encodes chunks one by one, and joins a character that is split between two strings. */
 export class ChunkEncoder {
+  /** The first half of a split character: a high surrogate. */
   #half = "";
 
-  /** The bytes of a chunk; a `TypeError` if it is none. */
+  /** Returns the bytes of a chunk, or throws a `TypeError` if it is not one. */
   encode(chunk: unknown): Uint8Array {
     if (!isChunk(chunk)) {
       throw new TypeError(`a chunk must be a string or bytes, not ${nameOf(chunk)}`);
@@ -123,41 +114,36 @@ export class ChunkEncoder {
     return bytes;
   }
 
-  /** Makes sure that no half of a character is left. */
+  /** Ends the text; throws if half of a character is left, since that is a lone surrogate. */
   end(): void {
-    if (this.#half !== "") {
-      throw new TypeError("the text contains a lone surrogate");
-    }
+    toBytes(this.#half);
   }
 }
 
-/** The next chunk's bytes, or nothing at the end. Every failure in here is the source's. */
+/** Returns the next chunk's bytes, or undefined at the end. Every failure in here is the source's. */
 export function* nextBytes(
   chunks: Chunks,
   encoder: ChunkEncoder,
   signal: AbortSignal | undefined,
 ): Steps<Uint8Array | undefined> {
-  let next: IteratorResult<Chunk>;
   try {
     const answer = chunks.next();
-    next = yield* waitFor(
-      "then" in answer ? unlessAborted(answer, signal) : answer,
-    );
-    if (next.done) encoder.end();
-    else return encoder.encode(next.value);
+    const next = yield* waitFor("then" in answer ? unlessAborted(answer, signal) : answer);
+    if (!next.done) return encoder.encode(next.value);
+    encoder.end();
+    return undefined;
   } catch (error) {
     signal?.throwIfAborted();
     throw new SourceError(error);
   }
-  return undefined;
 }
 
-/** Tells a source that nobody reads it to its end. */
+/** Cancels a source that is not read to its end. */
 export function* cancel(source: Source, signal: AbortSignal | undefined): Steps<void> {
   if (source.whole === undefined) yield* endIterator(source.chunks, signal);
 }
 
-/** As in a `for` loop that is left by an error: that error matters, the iterator's own does not. */
+/** Ends an iterator as a `for` loop that an error leaves: the iterator's own errors are ignored. */
 export function* endIterator(
   iterator: Iterator<unknown> | AsyncIterator<unknown>,
   signal: AbortSignal | undefined,
@@ -166,7 +152,7 @@ export function* endIterator(
   try {
     const answer = iterator.return?.();
     if (!(answer instanceof Promise)) return;
-    // One that is being waited for does not answer before it has gone on.
+    // After an abort, `next` may still be pending, and a generator queues `return` behind it.
     if (signal?.aborted) answer.catch(ignore);
     else yield* waitFor(answer.then(ignore, ignore));
   } catch {
@@ -174,7 +160,10 @@ export function* endIterator(
   }
 }
 
-/** A promise that an abort overtakes. `Promise.race` would keep each of them alive with the signal. */
+/**
+ * Waits for an answer or an abort, whichever comes first. `Promise.race` with a promise of the abort would
+ * retain every answer as long as the signal lives.
+ */
 export function unlessAborted<T>(
   answer: PromiseLike<T>,
   signal: AbortSignal | undefined,
@@ -185,7 +174,7 @@ export function unlessAborted<T>(
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) abort();
     else signal.addEventListener("abort", abort, { once: true });
-    // In either case: an answer that nobody waits for any more may still fail.
+    // Also after an abort: the answer may still reject, and must not be unhandled.
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
@@ -195,17 +184,14 @@ function nameOf(value: unknown): string {
   return `a ${value.constructor?.name ?? "object"}`;
 }
 
+/** Serializes a value as JSON, followed by a newline; throws a `TypeError` if it has no JSON form. */
 export function toJson(value: unknown, indent: number | string): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value, null, indent);
   } catch (error) {
-    throw new TypeError(`the value is not JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new TypeError(`the value is not JSON: ${(error as Error).message}`, { cause: error });
   }
-  if (text === undefined) {
-    throw new TypeError(`the value is not JSON: ${typeof value}`);
-  }
+  if (text === undefined) throw new TypeError(`the value is not JSON: ${typeof value}`);
   return text + "\n";
 }

@@ -1,5 +1,8 @@
-/** The entries of a directory as callers give them, and their way into a stage. */
+/** Takes the entries of a directory from the caller, and writes them into a stage. */
 
+import { SourceError } from "../core/errors.ts";
+import { checkEntryName, parentsOf } from "../core/paths.ts";
+import { parallel, type Steps, waitFor } from "../core/steps.ts";
 import {
   type Content,
   endIterator,
@@ -7,16 +10,13 @@ import {
   type SyncContent,
   unlessAborted,
 } from "./content.ts";
-import { SourceError } from "../core/errors.ts";
-import { checkEntryName, parentsOf } from "../core/paths.ts";
-import { parallel, type Steps, waitFor } from "../core/steps.ts";
 
-/** Entries of the synchronous form: a record or an iterable of relative paths and content. */
+/** Entries that the synchronous functions accept: relative paths and content, as a record or an iterable. */
 export type SyncDirEntries =
   | Readonly<Record<string, SyncContent>>
   | Iterable<readonly [string, SyncContent]>;
 
-/** Entries of the asynchronous form. */
+/** Entries that the asynchronous functions accept: relative paths and content, as a record or an iterable. */
 export type DirEntries =
   | Readonly<Record<string, Content>>
   | Iterable<readonly [string, Content]>
@@ -24,19 +24,19 @@ export type DirEntries =
 
 type Pair = readonly [string, unknown];
 
-/** A stage that takes entries. */
+/** A stage that entries can be written to. */
 export interface EntryTarget {
   write(relative: string, source: Source): Steps<void>;
 }
 
-/** Entries on their way into a stage, one after the other. */
+/** The entries that a caller supplies, taken one after the other. */
 export class EntrySource {
   readonly #supply: Iterator<Pair> | AsyncIterator<Pair>;
   readonly #toSource: (content: never) => Source;
   readonly #signal: AbortSignal | undefined;
   #hasEnded = false;
 
-  /** Checks the names of a record at once, before anything is touched. */
+  /** Checks the names of a record immediately, before anything is touched. */
   constructor(
     entries: DirEntries,
     toSource: (content: never) => Source,
@@ -47,9 +47,9 @@ export class EntrySource {
     this.#signal = signal;
   }
 
-  /** Writes all entries; several whole ones at a time where calls answer later. */
-  *writeTo(stage: EntryTarget): Steps<void> {
-    yield* parallel(() => this.#writeNext(stage));
+  /** Writes all entries; on asynchronous calls, several at a time of those that are in memory. */
+  writeTo(stage: EntryTarget): Steps<void> {
+    return parallel(() => this.#writeNext(stage));
   }
 
   *#writeNext(stage: EntryTarget): Steps<Steps<void> | undefined> {
@@ -59,7 +59,7 @@ export class EntrySource {
       const [name, content] = pair;
       checkEntryName(name);
       const source = this.#toSource(content as never);
-      // A stream may come from the same place as the next entry, an archive say: one at a time.
+      // A stream may share its input with the next entry, as in an archive: one at a time.
       if (source.whole !== undefined) return stage.write(name, source);
       yield* stage.write(name, source);
     }
@@ -81,13 +81,13 @@ export class EntrySource {
     throw new TypeError("an entry must be a pair of a relative path and its content");
   }
 
-  /** Ends a source that is not read to its end. */
+  /** Ends the caller's iterator if it was not read to its end. */
   *cancel(): Steps<void> {
     if (!this.#hasEnded) yield* endIterator(this.#supply, this.#signal);
   }
 }
 
-/** The entries as pairs. The names of a record are checked. */
+/** Iterates over the entries as pairs. Checks the names of a record. */
 function pairsOf(entries: DirEntries): Iterator<Pair> | AsyncIterator<Pair> {
   if (typeof entries !== "object" || entries === null) {
     throw new TypeError("the entries must be a record, an iterable of pairs or a function");
@@ -97,8 +97,7 @@ function pairsOf(entries: DirEntries): Iterator<Pair> | AsyncIterator<Pair> {
   if (Object.prototype.toString.call(entries) !== "[object Object]") {
     throw new TypeError("the entries must be a plain record, an iterable of pairs or a function");
   }
-  const names = Object.keys(entries);
-  for (const name of names) {
+  for (const name of Object.keys(entries)) {
     checkEntryName(name);
     for (const above of parentsOf(name)) {
       if (!Object.hasOwn(entries, above)) continue;

@@ -1,21 +1,24 @@
 /**
- * The life of something staged, a file or a directory: open, then committed, discarded or failed,
- * once. What fails is undone at once.
+ * The life of a stage, of a file, a directory or a transaction, and the forms of its methods that callers see:
+ *
+ *     open ──commit()──> committed
+ *      │ └───discard()──> discarded
+ *      └─────any failure──> failed: undone immediately
  */
 
-import { describeFailure } from "../fs/failure.ts";
 import { OsError, RefusedError, SourceError } from "../core/errors.ts";
 import { runAsync, runSync, type Steps } from "../core/steps.ts";
+import { describeFailure } from "../fs/failure.ts";
 
-/** A stage, as the protocols make them. */
+/** A stage, as the protocols implement it. */
 export interface Stage<Result> {
   commit(): Steps<Result>;
   discard(): Steps<void>;
-  /** Undoes what was staged; returns the error that the caller sees. */
+  /** Undoes the stage, and returns the error for the caller. */
   fail(error: unknown): Steps<unknown>;
 }
 
-/** Keeps the order of a stage's life. */
+/** Tracks the state of a stage, and refuses calls that do not fit it. */
 export class StageLifecycle<Result> {
   readonly #target: string;
   readonly #stage: Stage<Result>;
@@ -27,7 +30,7 @@ export class StageLifecycle<Result> {
     this.#stage = stage;
   }
 
-  /** Runs steps of the stage; if they fail, all of it has. */
+  /** Runs steps of the stage; if they fail, so does the whole stage. */
   *attempt<T>(steps: Steps<T>): Steps<T> {
     this.expectOpen();
     try {
@@ -37,7 +40,7 @@ export class StageLifecycle<Result> {
     }
   }
 
-  /** Undoes the stage for an error; after an earlier one, that is what is told. */
+  /** Undoes the stage, and throws the error; if the stage had failed before, the earlier error. */
   *failed(error: unknown): Steps<never> {
     if (this.#state === "failed") throw this.#error;
     this.expectOpen();
@@ -46,7 +49,7 @@ export class StageLifecycle<Result> {
   }
 
   *commit(): Steps<Result> {
-    // Of a call that was not awaited: the caller may not know yet.
+    // The error of a call that was not awaited, which the caller may not have seen.
     if (this.#state === "failed") throw this.#error;
     const result = yield* this.attempt(this.#stage.commit());
     this.#state = "committed";
@@ -64,47 +67,48 @@ export class StageLifecycle<Result> {
     }
   }
 
-  /** Whether it has not ended yet. */
+  /** Whether the stage has not ended yet. */
   get isOpen(): boolean {
     return this.#state === "open";
   }
 
-  /** Fails with a `TypeError` once the stage has ended. */
+  /** Throws a `TypeError` if the stage has ended. */
   expectOpen(): void {
     if (this.#state === "open") return;
-    const what = this.#state === "failed" ? "has failed and is discarded" : `is ${this.#state}`;
-    throw new TypeError(`what was staged for ${JSON.stringify(this.#target)} ${what} already`);
+    const what = this.#state === "failed"
+      ? "has failed, and is discarded"
+      : `is already ${this.#state}`;
+    throw new TypeError(`the stage of ${JSON.stringify(this.#target)} ${what}`);
   }
 }
 
-/** The error of a caller's own function. An abort's reason, a refusal and the system's errors stay as they are. */
+/** Marks an error of the caller's function as such, unless it is an abort, a refusal or the system's error. */
 export function errorOfCaller(error: unknown, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return signal.reason;
   return error instanceof OsError || error instanceof RefusedError ? error : new SourceError(error);
 }
 
-/** Runs an operation after all that were called before. */
+/** Runs an operation after those that were queued before. */
 export type Queue = <T>(start: () => Steps<T>) => Promise<T>;
 
-/** Runs asynchronous operations one after the other, in the order in which they are called. */
+/** Makes a queue, which runs asynchronous operations one after the other in the order of the calls. */
 export function queue(): Queue {
   let last: Promise<unknown> = Promise.resolve();
   return <T>(start: () => Steps<T>): Promise<T> => {
-    const run = async (): Promise<T> => await runAsync(start());
+    const run = (): Promise<T> => runAsync(start());
     const result = last.then(run, run);
     last = result;
-    // A caller that does not await the call gets its error from the commit.
+    // If the caller does not await the call, the commit reports its error.
     result.catch(() => {});
     return result;
   };
 }
 
-/** Methods that are operations. */
 type Methods = { readonly [name: string]: (...args: never[]) => Steps<unknown> };
 
 type Result<Method> = Method extends (...args: never[]) => Steps<infer T> ? T : never;
 
-/** The asynchronous form of methods: calls that are not awaited keep their order. */
+/** Makes the asynchronous form of methods. Calls that are not awaited keep their order. */
 export function asyncMethods<M extends Methods>(
   methods: M,
   inOrder: Queue = queue(),
@@ -112,7 +116,7 @@ export function asyncMethods<M extends Methods>(
   return inForm(methods, inOrder) as ReturnType<typeof asyncMethods<M>>;
 }
 
-/** The synchronous form of methods. */
+/** Makes the synchronous form of methods. */
 export function syncMethods<M extends Methods>(
   methods: M,
 ): { [K in keyof M]: (...args: Parameters<M[K]>) => Result<M[K]> } {
@@ -120,8 +124,9 @@ export function syncMethods<M extends Methods>(
 }
 
 function inForm(methods: Methods, run: (start: () => Steps<unknown>) => unknown): unknown {
-  const form = Object.entries(methods).map(([name, method]) =>
-    [name, (...args: never[]) => run(() => method(...args))] as const
+  return Object.fromEntries(
+    Object.entries(methods).map(([name, method]) =>
+      [name, (...args: never[]) => run(() => method(...args))] as const
+    ),
   );
-  return Object.fromEntries(form);
 }
