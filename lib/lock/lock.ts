@@ -1,46 +1,29 @@
-/**
- * The lock of a path, for callers: what `persistDir` and the other operations take themselves.
- */
+/** Takes the lock of a path for the caller: the lock that the other operations take themselves. */
 
-import { type LockOptions, lockSettings } from "../core/options.ts";
-import { describeFailure } from "../fs/failure.ts";
 import { RefusedError } from "../core/errors.ts";
-import { acquireLock, type HeldLock, releaseLock } from "./lock_file.ts";
-import { runOnSystem, runOnSystemSync } from "../os/system.ts";
-import type { Os } from "../os/port.ts";
+import { type LockOptions, lockSettings } from "../core/options.ts";
 import { toPath, withoutSlash } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import { describeFailure } from "../fs/failure.ts";
 import { locate } from "../fs/target.ts";
-
-/** A lock, as {@link lock} returns it. */
-export interface PathLock extends AsyncDisposable {
-  /** False where the runtime has no kernel locks (Node without `node:ffi`): nothing is locked then. */
-  readonly locked: boolean;
-  /** Gives the lock back. It is what `await using` does last. */
-  release(): Promise<void>;
-}
-
-/** A lock, as {@link lockSync} returns it. */
-export interface PathLockSync extends Disposable {
-  /** False where the runtime has no kernel locks (Node without `node:ffi`): nothing is locked then. */
-  readonly locked: boolean;
-  /** Gives the lock back. It is what `using` does last. */
-  release(): void;
-}
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
+import { acquireLock, type HeldLock, releaseLock } from "./lock_file.ts";
 
 /**
- * Takes the lock of a path, whether it exists or not: the same lock that `persistDir` takes for a
- * directory. It is a kernel lock (flock) on `.lock-{name}` beside it, which is freed when its process
- * dies, however it dies. It keeps out those who ask for it, not those who don't. On a file system that other
- * machines have too it keeps them out if that has such locks (docs/guarantees.md).
+ * Takes the lock of a path, whether the path exists or not. `persistDir` takes the same lock for a
+ * directory. It is a kernel lock (flock) on `.lock-{name}` beside the path, and the kernel frees it when its
+ * process dies, however it dies. It keeps out only those who take it. On a file system that other machines
+ * use too, it keeps those out if the file system has such locks (docs/guarantees.md).
  *
  * Permissions in Deno: `--allow-read` and `--allow-write` for the directory above.
  *
  * @param path The file or directory.
- * @param options How long to wait.
+ * @param options Options; see {@link LockOptions}.
  * @returns The lock, to be released.
- * @throws {TypeError | RangeError} For a mistake in the call.
- * @throws {UntornError} With code `ERR_LOCKED` when another holds it for longer than `wait`.
+ * @throws {TypeError | RangeError} If an argument is invalid.
+ * @throws {UntornError} If the lock cannot be taken; with the code `ERR_LOCKED` if another process holds it
+ * for longer than `wait`.
  *
  * @example One at a time
  * ```ts
@@ -57,20 +40,36 @@ export interface PathLockSync extends Disposable {
  */
 export async function lock(path: string | URL, options?: LockOptions): Promise<PathLock> {
   const held = await runOnSystem((os) => take(os, toPath(path), options));
-  let given: Promise<void> | undefined;
-  const release = (): Promise<void> => given ??= runOnSystem((os) => releaseLock(os, held));
+  let released: Promise<void> | undefined;
+  const release = (): Promise<void> => released ??= runOnSystem((os) => releaseLock(os, held));
   return { locked: held.handle !== undefined, release, [Symbol.asyncDispose]: release };
 }
 
 /** Synchronous version of {@link lock}. Waiting blocks the whole program. */
 export function lockSync(path: string | URL, options?: LockOptions): PathLockSync {
   const held = runOnSystemSync((os) => take(os, toPath(path), options));
-  let given = false;
+  let released = false;
   const release = (): void => {
-    if (!given) runOnSystemSync((os) => releaseLock(os, held));
-    given = true;
+    if (!released) runOnSystemSync((os) => releaseLock(os, held));
+    released = true;
   };
   return { locked: held.handle !== undefined, release, [Symbol.dispose]: release };
+}
+
+/** A lock, as returned by {@link lock}. */
+export interface PathLock extends AsyncDisposable {
+  /** False if the runtime has no kernel locks (Node without `node:ffi`), so that nothing is locked. */
+  readonly locked: boolean;
+  /** Releases the lock. `await using` calls it at the end of its block. */
+  release(): Promise<void>;
+}
+
+/** A lock, as returned by {@link lockSync}. */
+export interface PathLockSync extends Disposable {
+  /** See {@link PathLock.locked}. */
+  readonly locked: boolean;
+  /** Releases the lock. `using` calls it at the end of its block. */
+  release(): void;
 }
 
 function* take(os: Os, given: string, options: LockOptions | undefined): Steps<HeldLock> {

@@ -1,22 +1,23 @@
 /**
- * The lock of a path: a kernel lock on `.lock-{name}` beside it, which any death of its process frees.
- * The file is a claim as well: leftovers beside it are Untorn's. It is made before the first of them,
- * and removed after the last, under the lock. Whoever takes it from a dead process adds a line to it.
+ * The lock of a path: a kernel lock on the file `.lock-{name}` beside it, which the kernel frees however its
+ * process dies. The file is also a claim: it is created before the first leftover beside it and removed
+ * after the last, under the lock, so leftovers beside it are Untorn's. A process that takes the lock of a
+ * dead one adds a line to the file.
  */
 
 import { dirname } from "node:path";
 import { catchOsError, isMissing, OsError, RefusedError } from "../core/errors.ts";
-import { writeFully } from "../fs/io.ts";
-import { type Facts, LINE, READABLE, readLines } from "./lock_line.ts";
 import { journalName, siblingName } from "../core/names.ts";
 import type { LockSettings } from "../core/options.ts";
-import { processId } from "../os/system.ts";
-import { type Handle, type Os, sameFile } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { isStale, refresh, whileStale } from "../fs/shared_fs.ts";
-import { rollForward } from "../journal/roll_forward.ts";
 import type { Steps } from "../core/steps.ts";
+import { writeFully } from "../fs/io.ts";
+import { isStale, refresh, whileStale } from "../fs/shared_fs.ts";
 import { lstatOrUndefined } from "../fs/target.ts";
+import { rollForward } from "../journal/roll_forward.ts";
+import { type Handle, type Os, sameFile } from "../os/port.ts";
+import { processId } from "../os/system.ts";
+import { type Facts, LINE, READABLE, readLines } from "./lock_line.ts";
 
 /** A lock that is held; without a handle where the runtime has no kernel locks. */
 export interface HeldLock {
@@ -24,12 +25,13 @@ export interface HeldLock {
   handle: Handle | undefined;
 }
 
-/** So long, in ms, is nobody refused. */
+/** The pause in ms from which on a held lock is reported as ERR_LOCKED. */
 const PATIENCE = 4;
 
 /**
- * Takes the lock of `name` in `dir`, or fails with `ERR_LOCKED`. Who takes it for a transaction tells its
- * path, once committed, from `dir`: should it crash, whoever takes the lock next brings that to its end.
+ * Takes the lock of `name` in `dir`, or fails with `ERR_LOCKED`. A lock that is taken for a transaction
+ * records `transaction`, the path that it has once committed, from `dir`: after a crash, the next holder
+ * completes it.
  */
 export function* acquireLock(
   os: Os,
@@ -48,17 +50,17 @@ export function* acquireLock(
     if (typeof attempt === "object") return { path, handle: attempt.handle };
     if (attempt === "gone") continue;
     const left = deadline - performance.now();
-    // Who only looks whether a lock is held (`lookAtLock`) has it for an instant.
+    // `inspectLock` holds a lock for an instant: that alone must not refuse it.
     if (left <= 0 && pause > PATIENCE) throw yield* lockedError(os, path);
     yield* os.sleep(left <= 0 ? pause : Math.min(pause, left));
   }
 }
 
-/** Gives the lock back, and removes its file. */
+/** Releases a lock, and removes its file. */
 export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
   if (handle === undefined) return;
   try {
-    // Removed first: who opens it after this makes a new one, and who has it open sees that it is gone.
+    // Removed first: a process that opens it later creates a new one; one that has it open sees it gone.
     const own = yield* os.fstat(handle);
     const there = yield* lstatOrUndefined(os, path);
     if (there !== undefined && sameFile(own, there)) yield* os.unlink(path);
@@ -67,24 +69,19 @@ export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
   }
 }
 
-/** Gives a lock back after the work; a failure becomes a warning. */
+/** Releases a lock at the end of an operation; a failure becomes a warning. */
 export function* releaseQuietly(
   os: Os,
   lock: HeldLock | undefined,
   warnings: string[],
 ): Steps<void> {
-  const error = lock && (yield* catchOsError(releaseLock(os, lock)));
+  if (lock === undefined) return;
+  const error = yield* catchOsError(releaseLock(os, lock));
   if (error === undefined) return;
-  warnings.push(`the lock file ${JSON.stringify(lock!.path)} could not be removed (${error.code})`);
+  warnings.push(`the lock file ${JSON.stringify(lock.path)} could not be removed (${error.code})`);
 }
 
-/** The names that whoever has the lock of `name` looks at and may remove, the lock's own among them. */
-function namesBeside(name: string): string[] {
-  const siblings = ["lock", "staging", "old"] as const;
-  return [name, ...siblings.map((sibling) => siblingName(sibling, name)), journalName(name)];
-}
-
-/** One attempt: the lock, or that another holds it, or that the file was exchanged meanwhile. */
+/** Tries once to take the lock. `"gone"`: its file was replaced or removed meanwhile. */
 function* tryLock(
   os: Os,
   dir: string,
@@ -96,16 +93,15 @@ function* tryLock(
   try {
     if (!(yield* os.tryLock(handle))) return "held";
     const own = yield* os.fstat(handle);
-    // What its holder before did on another machine is seen from here on, beside it too.
+    // The previous holder may have been on another machine: see its changes, also of what is beside the lock.
     yield* refresh(os, dir, own.dev, namesBeside(facts.target));
     const there = yield* lstatOrUndefined(os, path);
-    if (there === undefined) return "gone";
-    if (!sameFile(own, there)) return "gone";
+    if (there === undefined || !sameFile(own, there)) return "gone";
     const found = yield* readLines(os, handle);
     if (found === undefined) {
       throw new RefusedError("EEXIST", path, `${JSON.stringify(path)} is in the way of its lock`);
     }
-    // If its holder died, what that left is claimed by its line until it is recovered.
+    // A dead holder's line stays: it claims its leftovers until they are recovered.
     if (!(yield* finishAbandonedTransaction(os, dir, found.transaction))) return "held";
     if (there.size > READABLE - LINE) {
       yield* os.unlink(path);
@@ -114,7 +110,7 @@ function* tryLock(
     const text = JSON.stringify({ untorn: 1, ...facts });
     const line = new TextEncoder().encode(there.size === 0 ? `${text}\n` : `\n${text}\n`);
     const error = yield* catchOsError(writeFully(os, handle, line));
-    // On a full disk it is taken without its line: to remove something must be possible there.
+    // On a full disk, the lock is taken without a line: removing something must stay possible.
     const isFull = error?.code === "ENOSPC" || error?.code === "EDQUOT";
     if (error !== undefined && !(isFull && (yield* os.fstat(handle)).size === there.size)) {
       throw error;
@@ -129,13 +125,19 @@ function* tryLock(
   }
 }
 
-/** Closes a lock file. One that another machine has removed says so, which is all the same then. */
+/** The names beside a path that the holder of its lock reads and may remove, the lock's own among them. */
+function namesBeside(name: string): string[] {
+  const siblings = ["lock", "staging", "old"] as const;
+  return [name, ...siblings.map((sibling) => siblingName(sibling, name)), journalName(name)];
+}
+
+/** Closes a lock file, and ignores the error that it gives if another machine has removed it. */
 function* closeLock(os: Os, handle: Handle): Steps<void> {
   const error = yield* catchOsError(os.close(handle));
   if (error !== undefined && !isStale(error)) throw error;
 }
 
-/** Brings a transaction to its end, which its process did not; false if another process is at it. */
+/** Completes a transaction that its process has abandoned; returns false if another process is doing that. */
 function* finishAbandonedTransaction(
   os: Os,
   dir: string,
@@ -147,52 +149,38 @@ function* finishAbandonedTransaction(
   return (yield* rollForward(os, inside(dir, dirname(transaction)), path)) !== "another's";
 }
 
-/** Removes a lock file that has no line yet; under its lock, or another may hold it by now. */
+/** Removes a lock file without a line, under its lock, since another process may hold it by now. */
 function* removeUnused(os: Os, path: string, handle: Handle): Steps<void> {
   if (!(yield* os.tryLock(handle))) return;
   const there = yield* lstatOrUndefined(os, path);
   if (there?.size === 0 && sameFile(yield* os.fstat(handle), there)) yield* os.unlink(path);
 }
 
-/** Names the holder, where its line can be read. */
+/** Makes the error of a held lock; it names the holder if its line can be read. */
 function* lockedError(os: Os, path: string): Steps<RefusedError> {
   let { holder } = NO_LOCK;
   try {
     ({ holder } = yield* inspectLock(os, path));
   } catch (error) {
-    // Only the pid is lost.
     if (!(error instanceof OsError)) throw error;
   }
-  return new RefusedError(
-    "ERR_LOCKED",
-    path,
-    `${holder} holds its lock; try again, or wait longer`,
-  );
+  const why = `${holder} holds its lock; try again, or wait longer`;
+  return new RefusedError("ERR_LOCKED", path, why);
 }
 
-/** A lock file, as it is found. */
-export interface LockState {
-  /** `"users"`: what has that name is no lock. `"unknown"`: whether it is held can't be told here. */
+/** The state of a lock file. */
+export interface LockState extends Partial<Pick<Facts, "target" | "transaction">> {
+  /** `"users"`: the file is the user's, not a lock. `"unknown"`: this runtime cannot find out. */
   state: "none" | "users" | "free" | "held" | "unknown";
-  /** Whether it has its line, so that leftovers beside it are Untorn's. */
+  /** Whether the file has a line, so that leftovers beside it are Untorn's. */
   claims: boolean;
-  /** Whose lock it is, from its line. */
-  target: string | undefined;
-  /** Who holds it, in words. */
+  /** The holder, in words for messages. */
   holder: string;
-  /** The path of the transaction that it was taken for, from its directory. */
-  transaction: string | undefined;
 }
 
-const NO_LOCK: LockState = {
-  state: "none",
-  claims: false,
-  target: undefined,
-  holder: "another process",
-  transaction: undefined,
-};
+const NO_LOCK: LockState = { state: "none", claims: false, holder: "another process" };
 
-/** Looks at a lock without taking it, or changing anything. */
+/** Inspects a lock, and changes nothing. */
 export function inspectLock(os: Os, path: string): Steps<LockState> {
   return whileStale(os, dirname(path), () => inspectOnce(os, path));
 }

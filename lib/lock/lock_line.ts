@@ -1,31 +1,33 @@
-/** The format of a lock file: a line for each holder, so that no crash takes the line of the last. */
+/** The format of a lock file: each holder appends a line, so that no crash destroys an earlier one. */
 
-import type { Handle, Os } from "../os/port.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Handle, Os } from "../os/port.ts";
 
-/** How a line in a lock file starts; a file of that name that starts otherwise is the user's. */
+/** The start of a lock file. A file that starts otherwise is the user's, whatever its name. */
 const MARK = '{"untorn":1';
 
-/** How one ends whose first block a power cut has left as NULs. */
+/** The end of a lock file whose first block a power failure has left as NULs. */
 const TAIL = /"pid":\d+(,"transaction":"[^"]*")?\}\n$/;
 
-/** No line is longer, in bytes: a name of 255 and a transaction. */
+/** The maximum length of a line, in bytes: a name of 255 bytes and a transaction fit in. */
 export const LINE = 4096;
 
-/** Nor is a lock file; some hundred processes must die under it, one after the other, to fill it. */
+/** The maximum size of a lock file. To fill it, hundreds of its holders must die in succession. */
 export const READABLE: number = 16 * LINE;
 
-/** What is found in a lock file. */
-interface Content extends Partial<Facts> {
-  /** Whether a line was written, and came to the disk. */
-  claims: boolean;
+/** The facts in a line of a lock file. */
+export interface Facts {
+  target: string;
+  pid: number;
+  /** The transaction that the lock was taken for, as a path from the lock's directory; only upwards. */
+  transaction?: string | undefined;
 }
 
-/**
- * What the last whole line says: each holder adds one, so that no crash takes the line of the last.
- * Nothing if the file is the user's.
- */
-export function* readLines(os: Os, handle: Handle): Steps<Content | undefined> {
+/** Reads the facts in the last complete line of a lock file; returns undefined if the file is the user's. */
+export function* readLines(
+  os: Os,
+  handle: Handle,
+): Steps<Partial<Facts> & { claims: boolean } | undefined> {
   const decoder = new TextDecoder();
   const bytes = new Uint8Array(LINE);
   let [all, size] = ["", 0];
@@ -35,21 +37,13 @@ export function* readLines(os: Os, handle: Handle): Steps<Content | undefined> {
     size += count;
     if (size > READABLE) return undefined;
   }
-  // A power cut may leave a file its size, and NULs where a line was not written yet.
+  // A power failure may keep a file's size, and leave NULs where a line was not written yet.
   const text = all.replaceAll("\0", "");
   const claims = text.startsWith(MARK) || text.startsWith(`\n${MARK}`);
   const isTorn = all.startsWith("\0") && TAIL.test(text);
   if (!claims && !isTorn && (text !== "" || size >= LINE)) return undefined;
   const facts = text.split("\n").slice(0, -1).map(factsOf).findLast((line) => line !== undefined);
   return { ...facts, claims };
-}
-
-/** What a lock's line says. */
-export interface Facts {
-  target: string;
-  pid: number;
-  /** The path of the transaction that it was taken for, from its directory; only upwards. */
-  transaction?: string | undefined;
 }
 
 function factsOf(line: string): Facts | undefined {
@@ -60,13 +54,13 @@ function factsOf(line: string): Facts | undefined {
     const facts = { target: String(target), pid: Number(pid) };
     return isUpwards(transaction) ? { ...facts, transaction } : facts;
   } catch (error) {
-    // A process or a disk died while it was written.
+    // The line is torn: its process died, or the power failed, while it was written.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-/** A lock file may be planted: it leads to nothing but what a cleanup further up would bring to its end. */
+/** A lock file may be planted: it must lead only to what a cleanup of a directory above would complete, too. */
 function isUpwards(transaction: unknown): transaction is string {
   return typeof transaction === "string" && /^(?:\.\.\/)*\.commit-[0-9a-f]{12}$/.test(transaction);
 }
