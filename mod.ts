@@ -1,6 +1,6 @@
 /**
- * Untorn: files and directories that are never half-written. A reader, and whoever comes after a crash, finds the
- * whole old version or the whole new one, never a mixture, never nothing.
+ * Untorn: files and directories that are never half-written. Readers always see the complete old version or
+ * the complete new one, never a mixture, never nothing, even after a crash, a full disk or a power failure.
  *
  * @example
  * ```ts

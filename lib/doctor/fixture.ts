@@ -1,18 +1,20 @@
-/** What the self-test writes and reads: two versions of a file and of a directory, told apart by each line. */
+/** The files of the self-test: a file and a directory in two versions, which differ in every line. */
 
-import { writeFile } from "../file/atomic_write.ts";
-import { syncSource } from "../stage/content.ts";
-import { type DirOptions, dirSettings, type PersistResult } from "../dir/dir_options.ts";
 import type { Durability } from "../core/options.ts";
-import { fileSettings } from "../file/file_options.ts";
-import type { Os } from "../os/port.ts";
 import { inside } from "../core/paths.ts";
-import { persist } from "../dir/persist_dir.ts";
 import type { Steps } from "../core/steps.ts";
+import { type DirOptions, dirSettings, type PersistResult } from "../dir/dir_options.ts";
+import { persist } from "../dir/persist_dir.ts";
+import { writeFile } from "../file/atomic_write.ts";
+import { type FileOptions, fileSettings } from "../file/file_options.ts";
 import { readAll } from "../fs/io.ts";
 import { lstatOrUndefined } from "../fs/target.ts";
+import type { Os } from "../os/port.ts";
+import { syncSource } from "../stage/content.ts";
+import { partSettings, transactionSettings } from "../transaction/transaction_options.ts";
+import { TransactionStage } from "../transaction/transaction_stage.ts";
 
-/** Where a test runs, and on what. */
+/** Where a test runs, and on which calls. */
 export interface Place {
   os: { readonly sync: Os; readonly async: Os };
   /** An empty directory of the test's own. */
@@ -20,67 +22,98 @@ export interface Place {
   signal: AbortSignal;
 }
 
-/** A promise that was not kept. */
-export class Broken extends Error {}
-
 export type Version = "old" | "new";
 
-/** More than one write. */
-export function textOf(version: Version): string {
-  return `${version}\n`.repeat(3000);
-}
+const ENTRIES: readonly string[] = ["a", "sub/b"];
 
-export const ENTRIES: readonly string[] = ["a", "sub/b"];
-/** In the directory, but in no version: it is carried over. */
-export const OWN: string = "own";
+/** A file in the directory that is in neither version: it is carried over. */
+const OWN = "own";
 
-export function site(version: Version): Record<string, string> {
-  return Object.fromEntries(ENTRIES.map((path) => [path, textOf(version)]));
-}
+/** The paths of the versions' files: of the directory, and of everything. */
+export const SITE: readonly string[] = ENTRIES.map((path) => `site/${path}`);
+export const ALL: readonly string[] = ["file", ...SITE];
 
-export function* write(
-  os: Os,
-  path: string,
-  version: Version,
-  durability: Durability,
-): Steps<void> {
-  yield* writeFile(os, path, syncSource(textOf(version)), fileSettings({ durability }));
-}
-
-/** Replaces or creates a directory. */
-export function* fill(
-  os: Os,
-  dir: string,
-  entries: Record<string, string>,
-  options: DirOptions,
-): Steps<PersistResult> {
-  return yield* persist(os, dir, entries, syncSource, dirSettings(options));
-}
-
-/** All files that have versions. */
-export const PATHS: readonly string[] = ["file", ...ENTRIES.map((path) => `site/${path}`)];
-
-export function* prepare(os: Os, dir: string): Steps<void> {
-  yield* write(os, inside(dir, "file"), "old", "none");
-  const entries = { ...site("old"), [OWN]: OWN };
-  yield* fill(os, inside(dir, "site"), entries, { durability: "none" });
-}
-
-export function* expectOnly(os: Os, dir: string, names: string[]): Steps<void> {
-  const found = (yield* os.readdir(dir)).map(({ name }) => name).sort();
-  expect("what is there", found.join(" "), names.join(" "));
-}
+/** An expectation that the file system did not meet. */
+export class Broken extends Error {}
 
 export function expect(what: string, found: unknown, expected: unknown): void {
   if (found !== expected) throw new Broken(`${what} is "${found}", not "${expected}"`);
 }
 
-export function versionOf(text: string | undefined): Version {
-  for (const version of ["old", "new"] as const) if (text === textOf(version)) return version;
-  throw new Broken(text === undefined ? "a file is missing" : "a file is neither version");
+/** A file and a directory in a directory of their own, and the calls that are used on them. */
+export class Fixture {
+  readonly os: Os;
+  readonly dir: string;
+
+  constructor(os: Os, dir: string) {
+    this.os = os;
+    this.dir = dir;
+  }
+
+  /** Writes the old version of everything, and a file that is carried over. */
+  *prepare(): Steps<void> {
+    yield* this.writeFile("old", { durability: "none" });
+    yield* this.fillSite("old", { durability: "none" }, true);
+  }
+
+  *writeFile(version: Version, options: FileOptions): Steps<void> {
+    const source = syncSource(textOf(version));
+    yield* writeFile(this.os, inside(this.dir, "file"), source, fileSettings(options));
+  }
+
+  fillSite(version: Version, options: DirOptions, withOwn = false): Steps<PersistResult> {
+    const entries = Object.fromEntries(ENTRIES.map((path) => [path, textOf(version)]));
+    if (withOwn) entries[OWN] = OWN;
+    return persist(this.os, inside(this.dir, "site"), entries, syncSource, dirSettings(options));
+  }
+
+  /** Replaces the file and the directory in one transaction. */
+  *changeAll(version: Version, durability: Durability): Steps<void> {
+    const settings = transactionSettings({ durability });
+    const stage = new TransactionStage(this.os, this.dir, settings);
+    try {
+      yield* stage.open();
+      yield* stage.write("file", syncSource(textOf(version)), undefined);
+      yield* stage.persist("site", partSettings({}, settings), function* (to) {
+        for (const path of ENTRIES) yield* to.write(path, syncSource(textOf(version)));
+      });
+      yield* stage.commit();
+    } catch (error) {
+      throw yield* stage.fail(error);
+    }
+  }
+
+  /** The version of the files at these paths; `"missing"` if all are, `"mixed"` if they differ. */
+  *state(paths: readonly string[]): Steps<Version | "missing" | "mixed"> {
+    const texts: (string | undefined)[] = [];
+    for (const path of paths) texts.push(yield* this.#read(path));
+    if (texts.every((text) => text === undefined)) return "missing";
+    const versions = new Set(texts.map(versionOf));
+    return versions.size === 1 ? [...versions][0]! : "mixed";
+  }
+
+  *expectCarriedOver(): Steps<void> {
+    expect("what was carried over", yield* this.#read(`site/${OWN}`), OWN);
+  }
+
+  *expectOnly(...names: string[]): Steps<void> {
+    const found = (yield* this.os.readdir(this.dir)).map(({ name }) => name).sort();
+    expect("what is there", found.join(" "), names.join(" "));
+  }
+
+  *#read(path: string): Steps<string | undefined> {
+    const file = inside(this.dir, path);
+    if ((yield* lstatOrUndefined(this.os, file)) === undefined) return undefined;
+    return new TextDecoder().decode(yield* readAll(this.os, file));
+  }
 }
 
-export function* read(os: Os, path: string): Steps<string | undefined> {
-  if ((yield* lstatOrUndefined(os, path)) === undefined) return undefined;
-  return new TextDecoder().decode(yield* readAll(os, path));
+/** Long enough for several writes. */
+function textOf(version: Version): string {
+  return `${version}\n`.repeat(3000);
+}
+
+function versionOf(text: string | undefined): Version {
+  for (const version of ["old", "new"] as const) if (text === textOf(version)) return version;
+  throw new Broken(text === undefined ? "a file is missing" : "a file is neither version");
 }

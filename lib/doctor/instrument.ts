@@ -1,10 +1,10 @@
 /**
- * Operations under watch: a port that tells of each call, and a driver that stops after one as a kill
- * does. `untorn doctor` shows by them what a reader sees and what a crash leaves, and so do the tests.
+ * An instrumented port, which reports each call, and a driver that stops after a call as a kill does. The
+ * self-test and the project's tests use them to see what readers find at any time, and what a crash leaves.
  */
 
-import type { Handle, Os } from "../os/port.ts";
 import { runSync, type Steps, waitFor } from "../core/steps.ts";
+import type { Handle, Os } from "../os/port.ts";
 
 /** A call of the port. */
 export interface Call {
@@ -16,7 +16,7 @@ export interface Call {
 
 type AnyCall = (...args: unknown[]) => Steps<unknown>;
 
-/** A port on which `before` may throw in the place of each call, and `after` may look. */
+/** Instruments a port: `before` may throw instead of each call, and `after` sees its answer. */
 export function watched(
   os: Os,
   before: (call: Call) => void,
@@ -33,16 +33,10 @@ export function watched(
     });
 }
 
-/** What opens something, and what ends it. */
-const ENDS: { [name in keyof Os]?: "close" | "closeFs" } = {
-  open: "close",
-  openDir: "close",
-  openLock: "close",
-  create: "close",
-  openFs: "closeFs",
-};
+/** The calls that open something. */
+const OPENS: ReadonlySet<keyof Os> = new Set(["open", "openDir", "openLock", "create", "openFs"]);
 
-/** The calls that may change what a kill leaves; it frees locks, and loses nothing that was not synced. */
+/** The calls that may change what a kill leaves. A kill frees locks, and loses no unsynced data. */
 const CHANGES: ReadonlySet<keyof Os> = new Set([
   ...["create", "createWhole", "openLock", "write", "copy", "clone", "symlink", "mkdir"] as const,
   ...["chmod", "chown", "utime", "rename", "link", "exchange"] as const,
@@ -50,8 +44,8 @@ const CHANGES: ReadonlySet<keyof Os> = new Set([
 ]);
 
 /**
- * Runs an operation until call k of those that change something has been made, and not a step further:
- * what a kill at that point leaves. Returns false if the operation made fewer.
+ * Runs an operation until it has made this many calls that change something, and not a step further: the
+ * state is that after a kill at this point. Returns false if the operation made fewer calls.
  */
 export async function killAfter(
   calls: number,
@@ -61,29 +55,29 @@ export async function killAfter(
   let made = 0;
   const open = new Map<unknown, "close" | "closeFs">();
   const note = (name: keyof Os, answer: unknown): void => {
-    const end = ENDS[name];
-    if (end !== undefined && answer !== undefined) open.set(answer, end);
+    if (!OPENS.has(name) || answer === undefined) return;
+    open.set(answer, name === "openFs" ? "closeFs" : "close");
   };
   const count = ({ name, args }: Call): void => {
     if (CHANGES.has(name)) made++;
     if (name === "close" || name === "closeFs") open.delete(args[0]);
   };
-  const underWay = new Set<Promise<unknown>>();
-  const steps: Steps<unknown> = operation(watched(waitedFor(port, underWay, note), count));
+  const pending = new Set<Promise<unknown>>();
+  const steps: Steps<unknown> = operation(watched(stoppable(port, pending, note), count));
   try {
     return await driveUntil(() => made >= calls, steps);
   } finally {
-    // A call in flight ends, or not, before a kill returns; it must not go on beside what comes next.
-    await Promise.allSettled(underWay);
-    // The kernel closes what a killed process has open, which frees its locks.
+    // A kill ends a pending call, or lets it complete first: it must not run on beside what comes next.
+    await Promise.allSettled(pending);
+    // The kernel closes the files of a killed process, which frees its locks.
     for (const [handle, end] of open) runSync(port[end](handle as Handle));
   }
 }
 
-/** A port that notes what each call answers, and the answers that are still to come. */
-function waitedFor(
+/** Instruments a port so that the driver can stop after any call; records pending calls, and all answers. */
+function stoppable(
   port: Os,
-  underWay: Set<Promise<unknown>>,
+  pending: Set<Promise<unknown>>,
   note: (name: keyof Os, answer: unknown) => void,
 ): Os {
   return wrapped(port, (name, real) =>
@@ -92,9 +86,9 @@ function waitedFor(
       let step = steps.next();
       while (!step.done) {
         const { value } = step;
+        // Its error reaches the operation, which waits for the same promise.
         if (value instanceof Promise) {
-          // Whoever waits for it is told of its error.
-          underWay.add(value.then((answer) => note(name, answer), () => {}));
+          pending.add(value.then((answer) => note(name, answer), () => {}));
         }
         let answer;
         try {
@@ -106,7 +100,7 @@ function waitedFor(
         step = steps.next(answer);
       }
       note(name, step.value);
-      // The driver sees no answer that is there at once; it must be able to stop here.
+      // A call that answers at once does not pass through the driver, which must be able to stop here.
       return yield* waitFor(step.value);
     });
 }

@@ -1,4 +1,4 @@
-/** Compares new content with an existing file, block by block: a stream of any length takes constant memory. */
+/** Compares new content with an existing file block by block, in constant memory. */
 
 import type { Steps } from "../core/steps.ts";
 import { trySync } from "../fs/sync.ts";

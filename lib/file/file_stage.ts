@@ -115,9 +115,9 @@ export class FileStage {
   }
 
   /**
-   * Starts a sync that runs while more is written, once the previous one has ended. By itself, Linux starts to
-   * write back only when a tenth of the memory is dirty, or after 30 s (dirty_*, Documentation/admin-guide/
-   * sysctl/vm.rst): until then, the disk would be idle.
+   * Starts a sync that runs while more is written, once the previous one has ended. By itself, Linux starts
+   * to write back only when a tenth of the memory is dirty, or after 30 s (dirty_* in
+   * Documentation/admin-guide/sysctl/vm.rst): until then, the disk would be idle.
    */
   *#syncEarly(): Steps<void> {
     if (this.#settings.durability === "none") return;

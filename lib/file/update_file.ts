@@ -200,7 +200,7 @@ export function* update(
   }
 }
 
-/** Locks the file that a path leads to. While the lock was waited for, the path may have changed its target. */
+/** Locks the file that a path leads to; it may lead to another one by the time the lock is taken. */
 function* lockTarget(
   os: Os,
   given: string,

@@ -65,9 +65,7 @@ export interface PathLock extends AsyncDisposable {
 }
 
 /** A lock, as returned by {@link lockSync}. */
-export interface PathLockSync extends Disposable {
-  /** See {@link PathLock.locked}. */
-  readonly locked: boolean;
+export interface PathLockSync extends Disposable, Pick<PathLock, "locked"> {
   /** Releases the lock. `using` calls it at the end of its block. */
   release(): void;
 }

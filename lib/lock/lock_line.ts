@@ -60,7 +60,7 @@ function factsOf(line: string): Facts | undefined {
   }
 }
 
-/** A lock file may be planted: it must lead only to what a cleanup of a directory above would complete, too. */
+/** A lock file may be planted: it may lead only to what a cleanup of a directory above completes, too. */
 function isUpwards(transaction: unknown): transaction is string {
   return typeof transaction === "string" && /^(?:\.\.\/)*\.commit-[0-9a-f]{12}$/.test(transaction);
 }

@@ -93,11 +93,10 @@ export class BlockWriter {
   }
 
   *#write(bytes: Uint8Array): Steps<void> {
-    const isWhole = bytes.length <= WATCHED || !this.#isWatched;
-    const block = isWhole ? bytes.length : WATCHED;
-    for (let at = 0; at < bytes.length; at += block) {
+    const most = this.#isWatched ? WATCHED : Infinity;
+    for (let at = 0; at < bytes.length; at += most) {
       this.#watch.signal?.throwIfAborted();
-      const part = isWhole ? bytes : bytes.subarray(at, at + block);
+      const part = bytes.subarray(at, at + most);
       yield* this.#sink.write(part);
       this.#written += part.length;
       this.#report();

@@ -1,12 +1,12 @@
 /**
- * The life of a stage, of a file, a directory or a transaction, and the forms of its methods that callers see:
+ * The life of a stage (a file, a directory or a transaction), and both forms of its methods for callers:
  *
  *     open ──commit()──> committed
  *      │ └───discard()──> discarded
  *      └─────any failure──> failed: undone immediately
  */
 
-import { OsError, RefusedError, SourceError } from "../core/errors.ts";
+import { catchOsError, OsError, RefusedError, SourceError } from "../core/errors.ts";
 import { runAsync, runSync, type Steps } from "../core/steps.ts";
 import { describeFailure } from "../fs/failure.ts";
 
@@ -59,12 +59,9 @@ export class StageLifecycle<Result> {
   *discard(): Steps<void> {
     if (this.#state !== "open") return;
     this.#state = "discarded";
-    try {
-      yield* this.#stage.discard();
-    } catch (error) {
-      if (!(error instanceof OsError)) throw error;
-      throw describeFailure(error, "discard the new version of", this.#target, { existed: true });
-    }
+    const error = yield* catchOsError(this.#stage.discard());
+    if (error === undefined) return;
+    throw describeFailure(error, "discard the new version of", this.#target, { existed: true });
   }
 
   /** Whether the stage has not ended yet. */
@@ -82,7 +79,7 @@ export class StageLifecycle<Result> {
   }
 }
 
-/** Marks an error of the caller's function as such, unless it is an abort, a refusal or the system's error. */
+/** Marks an error of the caller's function; an abort, a refusal and the system's errors stay as they are. */
 export function errorOfCaller(error: unknown, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return signal.reason;
   return error instanceof OsError || error instanceof RefusedError ? error : new SourceError(error);
