@@ -13,7 +13,7 @@ const GATHERED = 256 * 1024;
 const WATCHED = 1024 * 1024;
 
 /** How a write can be aborted, and reports its progress. */
-export interface Watch {
+interface Watch {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -27,7 +27,7 @@ export interface Progress {
 }
 
 /** The destination of the blocks. */
-export interface Sink {
+interface Sink {
   write(bytes: Uint8Array): Steps<void>;
 }
 

@@ -24,30 +24,24 @@ export type Source =
 type Chunks = Iterator<Chunk> | AsyncIterator<Chunk>;
 
 const KINDS = "a string, bytes or an iterable of them";
-const ASYNC_KINDS = `${KINDS}, a Blob, a ReadableStream or an async iterable`;
 
 /** Makes a source of an asynchronous function's content. */
 export function asyncSource(content: Content): Source {
-  if (isChunk(content)) return inMemory(content);
+  if (isChunk(content)) return syncSource(content);
   if (content instanceof Blob) return inChunks(readChunks(content.stream()), content.size);
   if (content instanceof ReadableStream) return inChunks(readChunks(content));
   if (typeof content === "object" && content !== null && Symbol.asyncIterator in content) {
     return inChunks(content[Symbol.asyncIterator]());
   }
-  return iterate(content, ASYNC_KINDS);
+  return syncSource(content, `${KINDS}, a Blob, a ReadableStream or an async iterable`);
 }
 
-/** Makes a source of a synchronous function's content. */
-export function syncSource(content: SyncContent): Source {
-  return isChunk(content) ? inMemory(content) : iterate(content, KINDS);
-}
-
-/** Returns the bytes of content that is small enough to create a file with it by one call. */
-export function smallWhole({ whole }: Source): Uint8Array | undefined {
-  return whole !== undefined && isSmall(whole.length) ? whole : undefined;
-}
-
-function iterate(content: Iterable<Chunk>, kinds: string): Source {
+/** Makes a source of a synchronous function's content; `kinds` are the accepted ones, in words. */
+export function syncSource(content: SyncContent, kinds: string = KINDS): Source {
+  if (isChunk(content)) {
+    const whole = toBytes(content);
+    return { whole, size: whole.length };
+  }
   if (typeof content === "object" && content !== null && Symbol.iterator in content) {
     return inChunks(content[Symbol.iterator]());
   }
@@ -55,9 +49,9 @@ function iterate(content: Iterable<Chunk>, kinds: string): Source {
   throw new TypeError(`the content must be ${kinds}, not ${found}`);
 }
 
-function inMemory(content: Chunk): Source {
-  const whole = toBytes(content);
-  return { whole, size: whole.length };
+/** Returns the bytes of content that is small enough to create a file with it by one call. */
+export function smallWhole({ whole }: Source): Uint8Array | undefined {
+  return whole !== undefined && isSmall(whole.length) ? whole : undefined;
 }
 
 function inChunks(chunks: Chunks, size?: number): Source {

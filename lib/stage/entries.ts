@@ -25,7 +25,7 @@ export type DirEntries =
 type Pair = readonly [string, unknown];
 
 /** A stage that entries can be written to. */
-export interface EntryTarget {
+interface EntryTarget {
   write(relative: string, source: Source): Steps<void>;
 }
 
@@ -89,11 +89,10 @@ export class EntrySource {
 
 /** Iterates over the entries as pairs. Checks the names of a record. */
 function pairsOf(entries: DirEntries): Iterator<Pair> | AsyncIterator<Pair> {
-  if (typeof entries !== "object" || entries === null) {
-    throw new TypeError("the entries must be a record, an iterable of pairs or a function");
+  if (typeof entries === "object" && entries !== null) {
+    if (Symbol.asyncIterator in entries) return entries[Symbol.asyncIterator]();
+    if (Symbol.iterator in entries) return (entries as Iterable<Pair>)[Symbol.iterator]();
   }
-  if (Symbol.asyncIterator in entries) return entries[Symbol.asyncIterator]();
-  if (Symbol.iterator in entries) return (entries as Iterable<Pair>)[Symbol.iterator]();
   if (Object.prototype.toString.call(entries) !== "[object Object]") {
     throw new TypeError("the entries must be a plain record, an iterable of pairs or a function");
   }
