@@ -41,7 +41,7 @@ export interface Capabilities {
   reflinks: boolean | undefined;
   /** Whether syncing a directory succeeds; `durable` says what that is worth. */
   directorySync: boolean;
-  /** Whether one call can sync the whole file system, in this form: Bun and Node cannot do it asynchronously. */
+  /** Whether one call can sync the whole file system, in this form: not asynchronously in Bun and Node. */
   syncFs: boolean;
   /** Whether there are kernel locks that keep a second holder out. */
   locks: boolean;

@@ -24,8 +24,9 @@ export interface TestResult {
 }
 
 type Swap = "exchange" | "rename" | "journal";
-type Test = [name: string, run: (place: Place) => Steps<void>, needs?: Need];
-type Need = "exchange" | "hardLinks" | "locks";
+type Test = [name: string, run: Run, needs?: "exchange" | "hardLinks" | "locks"];
+/** `fixture` is on the asynchronous calls. */
+type Run = (fixture: Fixture, place: Place) => Steps<void>;
 
 const TESTS: readonly Test[] = [
   ["a file is replaced, and keeps its mode", replacesFile],
@@ -62,7 +63,7 @@ export function* selfTest(
     } else {
       try {
         yield* os.async.mkdir(dir, 0o700);
-        yield* run({ os, dir, signal });
+        yield* run(new Fixture(os.async, dir), { os, dir, signal });
       } catch (error) {
         result = { name, result: "failed", reason: reasonOf(error) };
       }
@@ -80,19 +81,17 @@ function reasonOf(error: unknown): string {
   throw error;
 }
 
-function* replacesFile({ os, dir }: Place): Steps<void> {
-  const fixture = new Fixture(os.async, dir);
-  const path = inside(dir, "file");
+function* replacesFile(fixture: Fixture): Steps<void> {
+  const path = inside(fixture.dir, "file");
   yield* fixture.writeFile("old", { mode: 0o640 });
-  const { mode } = yield* os.async.lstat(path);
+  const { mode } = yield* fixture.os.lstat(path);
   yield* fixture.writeFile("new", {});
   expect("what is read", yield* fixture.state(["file"]), "new");
-  expect("its mode", (yield* os.async.lstat(path)).mode.toString(8), mode.toString(8));
+  expect("its mode", (yield* fixture.os.lstat(path)).mode.toString(8), mode.toString(8));
   yield* fixture.expectOnly("file");
 }
 
-function* keepsFile({ os, dir }: Place): Steps<void> {
-  const fixture = new Fixture(os.async, dir);
+function* keepsFile(fixture: Fixture): Steps<void> {
   yield* fixture.writeFile("old", { overwrite: false });
   let code = "";
   try {
@@ -105,10 +104,9 @@ function* keepsFile({ os, dir }: Place): Steps<void> {
   expect("what is read", yield* fixture.state(["file"]), "old");
 }
 
-/** Replaces or creates a directory while a reader looks after each call; it may see `before` until the end. */
-function underReader(swap: Swap | "create", ...before: string[]): Test[1] {
-  return function* ({ os, dir, signal }) {
-    const fixture = new Fixture(os.async, dir);
+/** Replaces or creates a directory; until the end, a reader after each call may see one of `before`. */
+function underReader(swap: Swap | "create", ...before: string[]): Run {
+  return function* (fixture, { os, dir, signal }) {
     if (swap !== "create") yield* fixture.fillSite("old", { signal }, true);
     const reader = new Fixture(os.sync, dir);
     const seen = new Set<string>();
@@ -127,22 +125,20 @@ function underReader(swap: Swap | "create", ...before: string[]): Test[1] {
   };
 }
 
-function* removesTree({ os, dir, signal }: Place): Steps<void> {
-  const fixture = new Fixture(os.async, dir);
+function* removesTree(fixture: Fixture, { signal }: Place): Steps<void> {
   yield* fixture.fillSite("old", { signal });
-  yield* remove(os.async, inside(dir, "site"), removeSettings({ signal }));
+  yield* remove(fixture.os, inside(fixture.dir, "site"), removeSettings({ signal }));
   yield* fixture.expectOnly();
 }
 
-function* changesAll({ os, dir }: Place): Steps<void> {
-  const fixture = new Fixture(os.async, dir);
+function* changesAll(fixture: Fixture): Steps<void> {
   yield* fixture.prepare();
   yield* fixture.changeAll("new", "full");
   expect("the end", yield* fixture.state(ALL), "new");
   yield* fixture.expectOnly("file", "site");
 }
 
-function* refusesSecond({ os: { async: os }, dir }: Place): Steps<void> {
+function* refusesSecond({ os, dir }: Fixture): Steps<void> {
   const settings = lockSettings({ wait: 0 });
   const held = yield* acquireLock(os, dir, "name", settings);
   try {
@@ -156,15 +152,15 @@ function* refusesSecond({ os: { async: os }, dir }: Place): Steps<void> {
   }
 }
 
-function fileCrashes(place: Place): Steps<void> {
+function fileCrashes(_: Fixture, place: Place): Steps<void> {
   return crashes(place, ["file"], (on, version) => on.writeFile(version, { durability: "none" }));
 }
 
-function siteCrashes(swap: Swap): Test[1] {
-  return (place) =>
+function siteCrashes(swap: Swap): Run {
+  return (_, place) =>
     crashes(place, SITE, (on, version) => on.fillSite(version, { swap, durability: "none" }));
 }
 
-function transactionCrashes(place: Place): Steps<void> {
+function transactionCrashes(_: Fixture, place: Place): Steps<void> {
   return crashes(place, ALL, (on, version) => on.changeAll(version, "none"));
 }

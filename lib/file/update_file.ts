@@ -145,15 +145,11 @@ function updateValue<T>(
   options: UpdateJsonOptions | undefined,
 ): Steps<UpdateResult> {
   const { indent, rest } = splitIndent(options, UPDATE_TABLE);
-  const settings = updateSettings(rest);
-  checkFunction(change);
-  const onValue = (bytes: Uint8Array | undefined): unknown =>
-    change(bytes === undefined ? undefined : parseJson(bytes));
   const toSource = (value: unknown): Source => syncSource(toJson(value, indent));
-  return update(os, toPath(path), onValue, toSource, settings);
+  return update(os, toPath(path), change, toSource, updateSettings(rest), parseJson);
 }
 
-function parseJson<T>(bytes: Uint8Array): T {
+function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
@@ -161,20 +157,18 @@ function parseJson<T>(bytes: Uint8Array): T {
   }
 }
 
-function checkFunction(change: unknown): void {
-  if (typeof change === "function") return;
-  throw new TypeError(`the change must be a function, not ${typeof change}`);
-}
-
-/** Updates a file, as steps. */
+/** Updates a file, as steps; `change` receives what `parse` returns. */
 export function* update(
   os: Os,
   given: string,
-  change: (bytes: Uint8Array | undefined) => unknown,
+  change: (content: never) => unknown,
   toSource: (content: never) => Source,
   settings: UpdateSettings,
+  parse: (bytes: Uint8Array) => unknown = (bytes) => bytes,
 ): Steps<UpdateResult> {
-  checkFunction(change);
+  if (typeof change !== "function") {
+    throw new TypeError(`the change must be a function, not ${typeof change}`);
+  }
   const dirs: NewDirs = { made: [], parents: [] };
   const warnings: string[] = [];
   let held: HeldLock | undefined;
@@ -184,8 +178,8 @@ export function* update(
     held = found.held;
     path = found.target.path;
     const bytes = yield* whileStale(os, found.target.dir, () => readIfThere(os, found.target));
-    const content = yield* changed(bytes, change, settings.signal);
-    const source = toSource(content as never);
+    const onContent = (): unknown => change((bytes && parse(bytes)) as never);
+    const source = toSource((yield* callerAnswer(onContent, settings.signal)) as never);
     if (settings.durability === "full") {
       for (const parent of dirs.parents) yield* syncDir(os, parent);
     }
@@ -250,23 +244,18 @@ function* readIfThere(os: Os, { path, dir, name }: Target): Steps<Uint8Array | u
   return undefined;
 }
 
-/** Runs the caller's function on the content. */
-function* changed(
-  bytes: Uint8Array | undefined,
-  change: (bytes: Uint8Array | undefined) => unknown,
-  signal: AbortSignal | undefined,
-): Steps<unknown> {
+/** Runs the caller's function, and waits for its answer. */
+function* callerAnswer(run: () => unknown, signal: AbortSignal | undefined): Steps<unknown> {
   const fail = (error: unknown): never => {
     throw errorOfCaller(error, signal);
   };
   let answer: unknown;
   try {
-    answer = change(bytes);
+    answer = run();
   } catch (error) {
     fail(error);
   }
   // Only the promise's own error is the caller's: a promise in a synchronous update is a TypeError.
-  return yield* waitFor(
-    answer instanceof Promise ? unlessAborted(answer, signal).catch(fail) : answer,
-  );
+  if (answer instanceof Promise) answer = unlessAborted(answer, signal).catch(fail);
+  return yield* waitFor(answer);
 }

@@ -150,7 +150,7 @@ export function* endIterator(
     if (signal?.aborted) answer.catch(ignore);
     else yield* waitFor(answer.then(ignore, ignore));
   } catch {
-    ignore();
+    // Ignored as well.
   }
 }
 

@@ -73,7 +73,7 @@ export class StageLifecycle<Result> {
   expectOpen(): void {
     if (this.#state === "open") return;
     const what = this.#state === "failed"
-      ? "has failed, and is discarded"
+      ? "failed and was discarded"
       : `is already ${this.#state}`;
     throw new TypeError(`the stage of ${JSON.stringify(this.#target)} ${what}`);
   }
