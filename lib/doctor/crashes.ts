@@ -8,41 +8,41 @@ import { Broken, expect, Fixture, type Place, type Version } from "./fixture.ts"
 import { killAfter } from "./instrument.ts";
 
 /**
- * Interrupts an operation after each of its calls, and cleans up. Each time, the files at `paths`, which it
- * changes, must all have one version; the next attempt replaces that version. `change` need not sync: a kill
- * loses nothing that the system has accepted.
+ * Makes a test that interrupts an operation after each of its calls, and cleans up. Each time, the files at
+ * `paths`, which the operation changes, must all have one version; the next attempt replaces that version.
  */
-export function* crashes(
-  { os, dir, signal }: Place,
+export function crashes(
   paths: readonly string[],
   change: (fixture: Fixture, version: Version) => Steps<unknown>,
-): Steps<void> {
-  // Synchronous calls are the fastest. But Deno's synchronous listings take milliseconds, and only an
-  // asynchronous call lets the event loop deliver an abort.
-  const quick: Os = { ...os.sync, readdir: os.async.readdir };
-  const fixture = new Fixture(quick, dir);
-  yield* fixture.prepare();
-  let version: Version = "old";
-  for (let calls = 1, isKilled = true; isKilled; calls++) {
-    signal.throwIfAborted();
-    const next: Version = version === "old" ? "new" : "old";
-    const killed = killAfter(calls, quick, (os) => change(new Fixture(os, dir), next));
-    isKilled = yield* waitFor(killed);
-    const settings = cleanupSettings({ recursive: true, minAge: 0 });
-    const { failed, quarantined } = yield* cleanUp(quick, dir, settings, true);
-    try {
-      const [wrong] = [...failed, ...quarantined];
-      if (wrong !== undefined) throw new Broken(`${wrong.path}: ${wrong.reason}`);
-      const state = yield* fixture.state(paths);
-      if (state === "missing") throw new Broken("a file is missing");
-      if (state === "mixed") throw new Broken("it is old and new");
-      version = state;
-      yield* fixture.expectCarriedOver();
-      if (!isKilled) expect("the end", version, next);
-      yield* fixture.expectOnly("file", "site");
-    } catch (error) {
-      if (!(error instanceof Broken)) throw error;
-      throw new Broken(`cut off after call ${calls}: ${error.message}`);
+): (_: unknown, place: Place) => Steps<void> {
+  return function* (_, { os, dir, signal }) {
+    // Synchronous calls are the fastest. But Deno's synchronous listings take milliseconds, and only an
+    // asynchronous call lets the event loop deliver an abort.
+    const quick: Os = { ...os.sync, readdir: os.async.readdir };
+    const fixture = new Fixture(quick, dir);
+    yield* fixture.prepare();
+    let version: Version = "old";
+    for (let calls = 1, isKilled = true; isKilled; calls++) {
+      signal.throwIfAborted();
+      const next: Version = version === "old" ? "new" : "old";
+      const killed = killAfter(calls, quick, (os) => change(new Fixture(os, dir), next));
+      isKilled = yield* waitFor(killed);
+      const settings = cleanupSettings({ recursive: true, minAge: 0 });
+      const { failed, quarantined } = yield* cleanUp(quick, dir, settings, true);
+      try {
+        const [wrong] = [...failed, ...quarantined];
+        if (wrong !== undefined) throw new Broken(`${wrong.path}: ${wrong.reason}`);
+        const state = yield* fixture.state(paths);
+        if (state === "missing") throw new Broken("a file is missing");
+        if (state === "mixed") throw new Broken("it is old and new");
+        version = state;
+        yield* fixture.expectCarriedOver();
+        if (!isKilled) expect("the end", version, next);
+        yield* fixture.expectOnly("file", "site");
+      } catch (error) {
+        if (!(error instanceof Broken)) throw error;
+        throw new Broken(`cut off after call ${calls}: ${error.message}`);
+      }
     }
-  }
+  };
 }

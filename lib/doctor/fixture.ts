@@ -33,6 +33,9 @@ const OWN = "own";
 export const SITE: readonly string[] = ENTRIES.map((path) => `site/${path}`);
 export const ALL: readonly string[] = ["file", ...SITE];
 
+/** A kill loses nothing that the system has accepted: its tests need no sync. */
+export const NO_SYNC: { readonly durability: "none" } = { durability: "none" };
+
 /** An expectation that the file system did not meet. */
 export class Broken extends Error {}
 
@@ -52,8 +55,8 @@ export class Fixture {
 
   /** Writes the old version of everything, and a file that is carried over. */
   *prepare(): Steps<void> {
-    yield* this.writeFile("old", { durability: "none" });
-    yield* this.fillSite("old", { durability: "none" }, true);
+    yield* this.writeFile("old", NO_SYNC);
+    yield* this.fillSite("old", NO_SYNC, true);
   }
 
   *writeFile(version: Version, options: FileOptions): Steps<void> {

@@ -12,7 +12,7 @@ import { removeSettings } from "../dir/dir_options.ts";
 import { acquireLock, releaseLock } from "../lock/lock_file.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { crashes } from "./crashes.ts";
-import { ALL, Broken, expect, Fixture, type Place, SITE } from "./fixture.ts";
+import { ALL, Broken, expect, Fixture, NO_SYNC, type Place, SITE } from "./fixture.ts";
 import { watched } from "./instrument.ts";
 
 /** The result of one test. */
@@ -38,11 +38,11 @@ const TESTS: readonly Test[] = [
   ["a directory disappears in one step", removesTree],
   ["a transaction makes all of its changes", changesAll],
   ["a lock is refused to a second holder", refusesSecond, "locks"],
-  ["a crash after each call: a file", fileCrashes],
+  ["a crash after each call: a file", crashes(["file"], (on, to) => on.writeFile(to, NO_SYNC))],
   ["a crash after each call: an exchange", siteCrashes("exchange"), "exchange"],
   ["a crash after each call: two renames", siteCrashes("rename")],
   ["a crash after each call: in place", siteCrashes("journal")],
-  ["a crash after each call: a transaction", transactionCrashes],
+  ["a crash after each call: a transaction", crashes(ALL, (on, to) => on.changeAll(to, "none"))],
 ];
 
 /** Runs all tests in an empty directory, and reports each result. An abort throws the signal's reason. */
@@ -152,15 +152,6 @@ function* refusesSecond({ os, dir }: Fixture): Steps<void> {
   }
 }
 
-function fileCrashes(_: Fixture, place: Place): Steps<void> {
-  return crashes(place, ["file"], (on, version) => on.writeFile(version, { durability: "none" }));
-}
-
 function siteCrashes(swap: Swap): Run {
-  return (_, place) =>
-    crashes(place, SITE, (on, version) => on.fillSite(version, { swap, durability: "none" }));
-}
-
-function transactionCrashes(_: Fixture, place: Place): Steps<void> {
-  return crashes(place, ALL, (on, version) => on.changeAll(version, "none"));
+  return crashes(SITE, (on, version) => on.fillSite(version, { ...NO_SYNC, swap }));
 }
