@@ -35,7 +35,7 @@ import { openStage, type StagedDir, type StagedDirSync } from "./stage_dir.ts";
  * or a function that fills the {@link StagedDir} that it receives.
  * @param options Options; see {@link DirOptions}.
  * @returns A summary of the persist.
- * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {TypeError | RangeError} If an argument or an entry is invalid; nothing was changed.
  * @throws {UntornError} If the persist failed; `outcome` says which version is in place. An abort rejects with
  * the signal's reason instead, and leaves everything unchanged.
  *
