@@ -167,11 +167,7 @@ export function removeSettings(options: RemoveOptions | undefined): RemoveSettin
 /** The rows that all operations on directories share. */
 export const SHARED_TABLE: OptionTable<
   Pick<DirOptions, "wait" | "signal" | "durability" | "lock">
-> = {
-  ...LOCK_TABLE,
-  durability: [oneOf("full", "file", "none"), "full"],
-  lock: [flag, true],
-};
+> = { ...LOCK_TABLE, durability: [oneOf("full", "file", "none"), "full"], lock: [flag, true] };
 
 const ROLLBACK_TABLE: OptionTable<RollbackOptions> = {
   ...SHARED_TABLE,

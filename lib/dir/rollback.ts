@@ -14,7 +14,12 @@ import { syncDir, syncTree } from "../fs/sync.ts";
 import { locateDir, lstatOrUndefined } from "../fs/target.ts";
 import { type HeldLock, releaseQuietly } from "../lock/lock_file.ts";
 import { lockAndRecover } from "../recovery/recover_dir.ts";
-import { type RollbackOptions, type RollbackSettings, rollbackSettings } from "./dir_options.ts";
+import {
+  type PersistResult,
+  type RollbackOptions,
+  type RollbackSettings,
+  rollbackSettings,
+} from "./dir_options.ts";
 
 /** A version in the history of a directory. */
 export interface KeptVersion {
@@ -27,19 +32,12 @@ export interface KeptVersion {
 }
 
 /** A summary of a rollback. */
-export interface RollbackResult {
-  /** The directory, as it was given. */
-  path: string;
+export interface RollbackResult
+  extends Pick<PersistResult, "path" | "swap" | "durability" | "warnings"> {
   /** The number of the version that is in place now. */
   version: number;
   /** The number under which the previous version is kept now; `undefined` if there was none. */
   kept: number | undefined;
-  /** How the version got in place. */
-  swap: SwapMethod;
-  /** The durability that was achieved: the requested one, or `"file"` where directories can't be synced. */
-  durability: Durability;
-  /** Failures after the version was safely in place; empty if there were none. */
-  warnings: string[];
 }
 
 /**

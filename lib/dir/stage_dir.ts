@@ -96,15 +96,15 @@ export interface StagedDirSync extends Disposable {
 }
 
 /** A staged directory as steps, which both forms share. */
-export class StagedDirSteps {
+export class StagedDirSteps extends StageLifecycle<PersistResult> {
   readonly #stage: DirReplacement;
-  readonly #lifecycle: StageLifecycle<PersistResult>;
   readonly #signal: AbortSignal | undefined;
 
   constructor(os: Os, given: string, settings: DirSettings) {
+    const stage = new DirReplacement(os, given, settings);
+    super(given, stage);
+    this.#stage = stage;
     this.#signal = settings.signal;
-    this.#stage = new DirReplacement(os, given, settings);
-    this.#lifecycle = new StageLifecycle(given, this.#stage);
   }
 
   get path(): string {
@@ -112,27 +112,19 @@ export class StagedDirSteps {
   }
 
   open(): Steps<void> {
-    return this.#lifecycle.attempt(this.#stage.open());
-  }
-
-  commit(): Steps<PersistResult> {
-    return this.#lifecycle.commit();
-  }
-
-  discard(): Steps<void> {
-    return this.#lifecycle.discard();
+    return this.attempt(this.#stage.open());
   }
 
   /** Fails for an error of the caller's function. */
   failFilling(error: unknown): Steps<never> {
-    return this.#lifecycle.failed(errorOfCaller(error, this.#signal));
+    return this.failed(errorOfCaller(error, this.#signal));
   }
 
   #methods(toSource: (content: never) => Source) {
     return {
       write: (relative: string, content: never): Steps<void> => {
         checkEntryName(relative);
-        return this.#lifecycle.attempt(this.#stage.write(relative, toSource(content)));
+        return this.attempt(this.#stage.write(relative, toSource(content)));
       },
       commit: () => this.commit(),
       discard: () => this.discard(),

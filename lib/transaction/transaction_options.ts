@@ -1,6 +1,6 @@
 /** The options of a transaction, and its result. */
 
-import { type Durability, known, type Settings, withDefaults } from "../core/options.ts";
+import { known, type Settings, withDefaults } from "../core/options.ts";
 import {
   CONTENT_TABLE,
   type DirOptions,
@@ -50,13 +50,11 @@ export type TransactionChange =
   | { do: "persist" } & Pick<PersistResult, "path" | "swap" | "written" | "carried" | "rescued">;
 
 /** A summary of a transaction. */
-export interface TransactionResult {
+export interface TransactionResult extends Pick<PersistResult, "durability"> {
   /** The root, as it was given. */
   path: string;
   /** The changes, in the order of the calls. */
   changes: TransactionChange[];
-  /** The durability that was achieved: the requested one, or `"file"` where directories can't be synced. */
-  durability: Durability;
   /** Failures after all changes were safely in place; empty if there were none. */
   warnings: string[];
 }

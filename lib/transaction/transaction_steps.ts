@@ -95,15 +95,15 @@ export interface DirWriterSync {
 type FillDir = (dir: DirStage, fill: never) => Steps<void>;
 
 /** A transaction as steps; the failure of one change fails all of it. */
-export class TransactionSteps {
+export class TransactionSteps extends StageLifecycle<TransactionResult> {
   readonly #stage: TransactionStage;
-  readonly #lifecycle: StageLifecycle<TransactionResult>;
   readonly #settings: TransactionSettings;
 
   constructor(os: Os, root: string, settings: TransactionSettings) {
+    const stage = new TransactionStage(os, root, settings);
+    super(root, stage);
+    this.#stage = stage;
     this.#settings = settings;
-    this.#stage = new TransactionStage(os, root, settings);
-    this.#lifecycle = new StageLifecycle(root, this.#stage);
   }
 
   get signal(): AbortSignal | undefined {
@@ -111,13 +111,13 @@ export class TransactionSteps {
   }
 
   open(): Steps<void> {
-    return this.#lifecycle.attempt(this.#stage.open());
+    return this.attempt(this.#stage.open());
   }
 
   /** Plans a change. An invalid argument fails the transaction, whether the caller awaits the change or not. */
   change<T>(steps: (stage: TransactionStage) => Steps<T>): Steps<T> {
     const stage = this.#stage;
-    return this.#lifecycle.attempt(function* () {
+    return this.attempt(function* () {
       return yield* steps(stage);
     }());
   }
@@ -125,15 +125,7 @@ export class TransactionSteps {
   /** Fails for an error of the caller's function; a `TypeError` stays as it is. */
   failChanging(error: unknown): Steps<never> {
     const isMistake = error instanceof TypeError && !this.signal?.aborted;
-    return this.#lifecycle.failed(isMistake ? error : errorOfCaller(error, this.signal));
-  }
-
-  commit(): Steps<TransactionResult> {
-    return this.#lifecycle.commit();
-  }
-
-  discard(): Steps<void> {
-    return this.#lifecycle.discard();
+    return this.failed(isMistake ? error : errorOfCaller(error, this.signal));
   }
 
   asyncForm(inOrder: Queue): Transaction {
