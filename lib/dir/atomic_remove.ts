@@ -100,7 +100,7 @@ class Removal {
   *run(): Steps<RemoveResult> {
     this.#settings.signal?.throwIfAborted();
     if (this.#name === "") {
-      const why = "it is removed by its own name, not by . or .. or /";
+      const why = "it must be given by its own name, not by . or .. or /";
       throw new RefusedError("EINVAL", this.#path, why);
     }
     const stat = yield* lstatOrUndefined(this.#os, this.#path);

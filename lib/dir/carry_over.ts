@@ -16,7 +16,7 @@ import { applyMetadata, ENTRY_RULES } from "../fs/metadata.ts";
 import { copyFile } from "../fs/new_file.ts";
 import type { SwapPaths } from "../fs/swap.ts";
 import { trySync } from "../fs/sync.ts";
-import type { DirSettings } from "./dir_options.ts";
+import { type DirSettings, everything } from "./dir_options.ts";
 
 type Kind = Stat["kind"];
 
@@ -55,6 +55,11 @@ export class CarryOver {
     const { writeOnce, carryOver } = this.#settings;
     return writeOnce.some((path) => path === relative || path.startsWith(relative + "/")) ||
       [...parentsOf(relative), relative].every((path) => carryOver(path));
+  }
+
+  /** Whether the new version keeps all entries of the live one that it lacks. */
+  get isAllWanted(): boolean {
+    return this.#settings.carryOver === everything;
   }
 
   /** Carries over the entries below a relative path (`""`, or one that ends in a slash). */

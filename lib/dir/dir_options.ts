@@ -2,6 +2,7 @@
 
 import {
   callback,
+  type Check,
   type Durability,
   flag,
   LOCK_TABLE,
@@ -84,19 +85,14 @@ export interface DirOptions extends LockOptions {
   onProgress?: (progress: DirProgress) => void;
 }
 
-/** Options of `atomicRemove`. */
-export interface RemoveOptions extends LockOptions {
+/** Options of `atomicRemove`. The lock is that of a directory; files have none. */
+export interface RemoveOptions extends LockOptions, Pick<DirOptions, "lock"> {
   /**
    * What the call guarantees when it returns. With `"full"` and `"file"` alike, a power failure brings
    * back neither a part of the entry nor all of it.
    * @default {"full"}
    */
   durability?: Durability;
-  /**
-   * Whether to lock a directory against persists. Files have no lock.
-   * @default {true}
-   */
-  lock?: boolean;
   /**
    * Whether a missing entry is an error.
    * @default {false}
@@ -171,7 +167,7 @@ export const SHARED_TABLE: OptionTable<
 
 const ROLLBACK_TABLE: OptionTable<RollbackOptions> = {
   ...SHARED_TABLE,
-  to: [versionNumber],
+  to: [atLeast(1)],
   swap: [oneOf("auto", "exchange", "rename"), "auto"],
 };
 
@@ -182,7 +178,7 @@ export const CONTENT_TABLE: OptionTable<
   mode: [permissionBits],
   carryOver: [(name, value) => typeof value === "function" || flag(name, value), true],
   writeOnce: [relativePaths, []],
-  keep: [count, 0],
+  keep: [atLeast(0), 0],
   onProgress: [callback],
 };
 
@@ -193,14 +189,11 @@ const DIR_TABLE: OptionTable<DirOptions> = {
   createParents: [flag, true],
 };
 
-function versionNumber(_name: string, value: unknown): void {
-  if (Number.isSafeInteger(value) && (value as number) > 0) return;
-  throw new RangeError(`option "to" must be a number from 1 on, not ${shown(value)}`);
-}
-
-function count(name: string, value: unknown): void {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
-  throw new RangeError(`option "${name}" must be a number from 0 on, not ${shown(value)}`);
+function atLeast(least: number): Check {
+  return (name, value) => {
+    if (Number.isSafeInteger(value) && (value as number) >= least) return;
+    throw new RangeError(`option "${name}" must be a number from ${least} on, not ${shown(value)}`);
+  };
 }
 
 function relativePaths(name: string, value: unknown): void {

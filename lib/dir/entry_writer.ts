@@ -68,17 +68,15 @@ export class EntryWriter {
 
   *#fill(file: NewFile, relative: string, source: Source, old: Stat | undefined): Steps<void> {
     const progress = this.#progress;
-    const sink = {
-      *write(bytes: Uint8Array): Steps<void> {
-        yield* file.write(bytes);
-        progress.bytes += bytes.length;
-      },
+    const write = (bytes: Uint8Array): Steps<void> => {
+      progress.bytes += bytes.length;
+      return file.write(bytes);
     };
     const { signal, durability } = this.#settings;
-    const isUnreadable = old !== undefined && (old.mode & 0o400) === 0;
-    const sync = durability !== "none" && isUnreadable;
+    // Its owner may not open it again, to sync it with the others.
+    const sync = durability !== "none" && old !== undefined && (old.mode & 0o400) === 0;
     try {
-      yield* new BlockWriter(sink, { signal, onProgress: undefined }).writeAll(source);
+      yield* new BlockWriter({ write }, { signal, onProgress: undefined }).writeAll(source);
       yield* file.finish(sync);
       if (sync) this.synced.add(relative);
     } finally {
@@ -102,7 +100,7 @@ export class EntryWriter {
   }
 }
 
-/** Removes staged entries that `writeOnce` forbids, and that no {@link EntryWriter} wrote; returns their number. */
+/** Removes entries that other programs staged although `writeOnce` protects them; returns their number. */
 export function* removeStagedWriteOnce(
   os: Os,
   { writeOnce }: DirSettings,

@@ -15,7 +15,7 @@ import { trashClaimed } from "../fs/trash.ts";
 import { commitAll } from "../journal/commit.ts";
 import type { PendingChange } from "../journal/record.ts";
 import type { CarryOver } from "./carry_over.ts";
-import { type DirSettings, everything } from "./dir_options.ts";
+import type { DirSettings } from "./dir_options.ts";
 
 /** The name of the staged version in the transaction's directory. */
 const STAGE = "0";
@@ -29,10 +29,10 @@ export function* persistInPlace(
   os: Os,
   carry: CarryOver,
   before: Stat,
-  { mode, durability, signal, carryOver }: DirSettings,
+  { mode, durability, signal }: DirSettings,
 ): Steps<{ durable: boolean; left: string | undefined }> {
   const { dir, name } = split(carry.from);
-  const { changes } = yield* new Plan(os, carry, name, carryOver === everything).addAll();
+  const { changes } = yield* new Plan(os, carry, name).addAll();
   if (mode !== undefined && mode !== before.mode) changes.push({ do: "mode", path: name, mode });
   // Later than any time that it had, for `readStable`.
   const mtime = Math.max(Date.now(), Math.floor(before.mtime) + 1);
@@ -60,14 +60,12 @@ class Plan {
   readonly #os: Os;
   readonly #carry: CarryOver;
   readonly #name: string;
-  readonly #isAllWanted: boolean;
   readonly changes: PendingChange[] = [];
 
-  constructor(os: Os, carry: CarryOver, name: string, isAllWanted: boolean) {
+  constructor(os: Os, carry: CarryOver, name: string) {
     this.#os = os;
     this.#carry = carry;
     this.#name = name;
-    this.#isAllWanted = isAllWanted;
   }
 
   /** Plans the changes below a relative path (`""`, or one that ends in a slash). */
@@ -103,7 +101,7 @@ class Plan {
       if (!this.#carry.isWanted(relative)) {
         yield* refuseNonUtf8(this.#os, path);
         this.#remove(relative);
-      } else if (kind === "directory" && !this.#isAllWanted) {
+      } else if (kind === "directory" && !this.#carry.isAllWanted) {
         yield* this.#removeUnwanted(yield* this.#os.readdir(path + "/"), relative + "/");
       }
     }

@@ -84,9 +84,7 @@ export interface StagedDir extends AsyncDisposable {
 }
 
 /** A staged version of a directory, as {@link stageDirSync} returns it. */
-export interface StagedDirSync extends Disposable {
-  /** See {@link StagedDir.path}. */
-  readonly path: string;
+export interface StagedDirSync extends Disposable, Pick<StagedDir, "path"> {
   /** See {@link StagedDir.write}; `content` is text (as UTF-8), bytes, or an iterable of them. */
   write(relative: string, content: SyncContent): void;
   /** See {@link StagedDir.commit}. */

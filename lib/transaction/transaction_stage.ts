@@ -80,7 +80,8 @@ export class TransactionStage implements Stage<TransactionResult> {
     this.#changes = new Changes(os, this.#given, root, dev);
     const { dir, name } = split(root);
     if (lock && name === "") {
-      const why = "it has no directory above it for its lock (lock: false)";
+      const why =
+        "it has no directory above it to hold its lock; allow it without one (lock: false)";
       throw new RefusedError("EINVAL", root, why);
     }
     if (lock) this.#locks.push(yield* acquireLock(os, dir, name, this.#settings));

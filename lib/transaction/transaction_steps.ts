@@ -24,6 +24,7 @@ import {
 } from "../stage/lifecycle.ts";
 import type { DirSettings } from "../dir/dir_options.ts";
 import type { DirStage } from "../dir/dir_stage.ts";
+import type { StagedDir, StagedDirSync } from "../dir/stage_dir.ts";
 import {
   type ChangeOptions,
   partSettings,
@@ -76,20 +77,10 @@ export interface TransactionSync {
 }
 
 /** A staged directory, for the function that fills it. */
-export interface DirWriter {
-  /** The staging directory, which may be filled by any other means as well. */
-  readonly path: string;
-  /** Writes an entry, by its path in the directory, and makes missing directories above it. */
-  write(relative: string, content: Content): Promise<void>;
-}
+export type DirWriter = Pick<StagedDir, "path" | "write">;
 
 /** The synchronous version of {@link DirWriter}. */
-export interface DirWriterSync {
-  /** See {@link DirWriter.path}. */
-  readonly path: string;
-  /** See {@link DirWriter.write}. */
-  write(relative: string, content: SyncContent): void;
-}
+export type DirWriterSync = Pick<StagedDirSync, "path" | "write">;
 
 /** Runs a caller's function that fills a staged directory. */
 type FillDir = (dir: DirStage, fill: never) => Steps<void>;
