@@ -28,7 +28,7 @@ export interface DirProgress {
 /** Options of operations that replace a directory. */
 export interface DirOptions extends LockOptions {
   /**
-   * What the call guarantees when it returns; see {@link Durability}.
+   * The guarantee that the call gives when it returns; see {@link Durability}.
    * @default {"full"}
    */
   durability?: Durability;
@@ -88,7 +88,7 @@ export interface DirOptions extends LockOptions {
 /** Options of `atomicRemove`. The lock is that of a directory; files have none. */
 export interface RemoveOptions extends LockOptions, Pick<DirOptions, "lock"> {
   /**
-   * What the call guarantees when it returns. With `"full"` and `"file"` alike, a power failure brings
+   * The guarantee that the call gives when it returns. With `"full"` and `"file"` alike, a power failure brings
    * back neither a part of the entry nor all of it.
    * @default {"full"}
    */
@@ -211,7 +211,7 @@ export interface PersistResult {
   written: number;
   /** The number of entries, directories not counted, that were carried over from the previous version. */
   carried: number;
-  /** Entries that changed in the previous version meanwhile, and were brought into the new one. */
+  /** Late changes in the previous version that were brought into the new one, by relative path. */
   rescued: string[];
   /** The durability that was achieved: the requested one, or `"file"` where directories can't be synced. */
   durability: Durability;

@@ -15,7 +15,7 @@ export interface CleanupItem {
   claimed: boolean;
 }
 
-/** What a cleanup did, or would do. */
+/** The actions that a cleanup took, or would take. */
 export interface CleanupReport {
   /** Complete previous versions that were put back in place. */
   restored: CleanupItem[];
