@@ -25,10 +25,9 @@ export function withDefaults<Options extends object, Open extends keyof Options>
   options: Options | undefined,
   table: OptionTable<Options>,
 ): Settings<Options, Open> {
-  const given = known(options, table);
-  const names = Object.keys(table) as (keyof Options & string)[];
-  const all = names.map((name) => [name, given[name] ?? table[name][1]]);
-  return Object.fromEntries(all) as Settings<Options, Open>;
+  const settings = { ...known(options, table) };
+  for (const name in table) settings[name] ??= table[name][1] as Options[typeof name];
+  return settings as Settings<Options, Open>;
 }
 
 /** Checks options; refuses those that are not in the table. */

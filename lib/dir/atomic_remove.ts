@@ -1,6 +1,6 @@
 /**
- * A file or a tree that disappears in one step. A tree is renamed to trash, which is the step, and then
- * deleted; under its lock, after what a crash left beside it was recovered: else it would come back.
+ * Removes a file or a tree in one step. A tree is renamed to trash, which is the step, and then deleted. It is
+ * recovered first, under its lock: leftovers of a crash beside it would bring it back.
  */
 
 import { catchOsError, OsError, outcomeOf, RefusedError, withOutcome } from "../core/errors.ts";
@@ -8,44 +8,44 @@ import { newToken, siblingName, trashName } from "../core/names.ts";
 import type { Durability } from "../core/options.ts";
 import { inside, split, toPath, withoutSlash } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import { type Os, sameFile, type Stat } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { type Claim, claim, unclaim } from "../fs/claim.ts";
 import { describeFailure } from "../fs/failure.ts";
 import { lstatUncached } from "../fs/shared_fs.ts";
 import { swapPaths } from "../fs/swap.ts";
-import { trySync } from "../fs/sync.ts";
+import { syncDir, trySync } from "../fs/sync.ts";
 import { lstatOrUndefined } from "../fs/target.ts";
 import { refuseMounts, removeAll } from "../fs/trash.ts";
 import { inspectLock, releaseQuietly } from "../lock/lock_file.ts";
-import { type Handle, type Os, sameFile, type Stat } from "../os/port.ts";
-import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { findVersions, lockAndRecover } from "../recovery/recover_dir.ts";
 import { type RemoveOptions, type RemoveSettings, removeSettings } from "./dir_options.ts";
 
-/** What a removal has done. */
+/** A summary of a removal. */
 export interface RemoveResult {
   /** The path, as it was given. */
   path: string;
-  /** Whether there was something. */
+  /** Whether there was an entry to remove. */
   removed: boolean;
-  /** What has been made sure of: what was asked for, or `"none"` where directories can't be synced. */
+  /** The durability that was achieved: the requested one, or `"none"` where directories can't be synced. */
   durability: Durability;
-  /** What went wrong after it was gone; empty if nothing did. */
+  /** Failures after the entry was removed; empty if there were none. */
   warnings: string[];
 }
 
 /**
- * Removes a file, a link (not what it leads to) or a directory with all that is in it. A reader, and
- * whoever comes after a crash, finds all of it or nothing; by default nothing also after a power cut,
- * once the call returns. Versions that were kept (`.history-{name}`) stay.
+ * Removes a file, a link (not its target) or a directory with its content, atomically. Readers see all of it or
+ * nothing, even after a crash; by default, a power failure does not bring it back once the call returns. Kept
+ * versions (`.history-{name}`) stay.
  *
  * Permissions in Deno: `--allow-read` and `--allow-write` for the directory above.
  *
  * @param path The file or directory.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was removed.
- * @throws {UntornError} When it failed; `outcome` is `"replaced"` if it is gone all the same, though it
- * may be back after a power cut.
+ * @param options Options; see {@link RemoveOptions}.
+ * @returns A summary of the removal.
+ * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the removal failed; with the outcome `"replaced"` the entry is gone, but a power
+ * failure may bring it back.
  *
  * @example A directory, gone in one step
  * ```ts
@@ -59,10 +59,7 @@ export interface RemoveResult {
  * await rm(dir, { recursive: true });
  * ```
  */
-export function atomicRemove(
-  path: string | URL,
-  options?: RemoveOptions,
-): Promise<RemoveResult> {
+export function atomicRemove(path: string | URL, options?: RemoveOptions): Promise<RemoveResult> {
   return runOnSystem((os) => remove(os, toPath(path), removeSettings(options)));
 }
 
@@ -71,7 +68,7 @@ export function atomicRemoveSync(path: string | URL, options?: RemoveOptions): R
   return runOnSystemSync((os) => remove(os, toPath(path), removeSettings(options)));
 }
 
-/** A removal, as steps. */
+/** Removes an entry, as steps. */
 export function* remove(os: Os, given: string, settings: RemoveSettings): Steps<RemoveResult> {
   const removal = new Removal(os, given, settings);
   try {
@@ -91,42 +88,42 @@ class Removal {
   readonly result: RemoveResult;
 
   constructor(os: Os, given: string, settings: RemoveSettings) {
-    const { durability } = settings;
-    const path = withoutSlash(given);
-    const { dir, name } = split(path);
-    this.#name = name;
     this.#os = os;
-    this.#path = path;
+    this.#path = withoutSlash(given);
+    const { dir, name } = split(this.#path);
     this.#dir = dir;
+    this.#name = name;
     this.#settings = settings;
-    this.result = { path: given, removed: false, durability, warnings: [] };
+    this.result = { path: given, removed: false, durability: settings.durability, warnings: [] };
   }
 
   *run(): Steps<RemoveResult> {
     this.#settings.signal?.throwIfAborted();
     if (this.#name === "") {
-      const why = "it is removed by its own name, not by . or .. or /";
+      const why = "it must be given by its own name, not by . or .. or /";
       throw new RefusedError("EINVAL", this.#path, why);
     }
     const stat = yield* lstatOrUndefined(this.#os, this.#path);
-    if (stat === undefined || stat.kind === "directory") yield* this.#removeVersions(stat);
+    if (stat === undefined || stat.kind === "directory") yield* this.#removeDir(stat);
     else yield* this.#remove(stat);
     if (!this.result.removed) yield* this.#confirmMissing();
     return this.result;
   }
 
-  /** Removes a directory, and what a crash left beside it, which would bring it back. */
-  *#removeVersions(there: Stat | undefined): Steps<void> {
+  /** Removes a directory, and the leftovers beside it. */
+  *#removeDir(there: Stat | undefined): Steps<void> {
     const os = this.#os;
-    const { lock } = this.#settings;
-    const [dir, name] = [this.#dir, this.#name];
-    const paths = swapPaths(dir, name);
+    const { warnings } = this.result;
+    const paths = swapPaths(this.#dir, this.#name);
     const { found } = yield* findVersions(os, paths);
     if (there === undefined && !found.staging && found.old === "missing") return;
-    // Without the lock, the stage of a live process must not be taken for a leftover.
-    const isSafe = lock && (yield* os.canLock()) || !(yield* this.#mayBeStaged(dir, name));
-    const locked = isSafe ? yield* lockAndRecover(os, paths, this.#settings) : undefined;
-    const { warnings } = this.result;
+    // Without the lock, the stage of a live process must not be mistaken for a leftover.
+    let recovers = this.#settings.lock && (yield* os.canLock());
+    if (!recovers) {
+      const { state } = yield* inspectLock(os, inside(this.#dir, siblingName("lock", this.#name)));
+      recovers = state !== "held" && state !== "unknown";
+    }
+    const locked = recovers ? yield* lockAndRecover(os, paths, this.#settings) : undefined;
     try {
       warnings.push(...locked?.warnings ?? []);
       const stat = locked === undefined ? yield* lstatOrUndefined(os, this.#path) : locked.live;
@@ -136,19 +133,15 @@ class Removal {
     }
   }
 
-  *#mayBeStaged(dir: string, name: string): Steps<boolean> {
-    const { state } = yield* inspectLock(this.#os, inside(dir, siblingName("lock", name)));
-    return state === "held" || state === "unknown";
-  }
-
   *#remove(stat: Stat): Steps<void> {
     const os = this.#os;
     const path = this.#path;
     const isDir = stat.kind === "directory";
     const aside = inside(this.#dir, trashName(newToken()));
-    const { signal } = this.#settings;
-    // Opened before the step: a failure should come while the entry is still there.
-    const above = yield* this.#openParent();
+    const { signal, durability } = this.#settings;
+    const sync = durability !== "none";
+    // Opened before the step, so that a failure leaves the entry in place.
+    const above = sync ? yield* os.openDir(this.#dir) : undefined;
     let claimed: Claim | undefined;
     try {
       if (isDir) {
@@ -161,11 +154,11 @@ class Removal {
         return now !== undefined && sameFile(now, stat) ? "unchanged" : "replaced";
       });
       this.result.removed = true;
-      yield* this.#syncParent(above);
-      if (!isDir) return;
-      const error = yield* catchOsError(removeAll(os, aside));
+      const isSynced = above !== undefined && (yield* trySync(os, above, this.#dir));
+      if (sync && !isSynced) this.result.durability = "none";
+      const error = isDir ? yield* catchOsError(removeAll(os, aside)) : undefined;
       if (error === undefined) return;
-      const why = `${JSON.stringify(aside)} could not be deleted (${error.code})`;
+      const why = `${JSON.stringify(aside)} could not be removed (${error.code})`;
       this.result.warnings.push(`${why}: a cleanup tries again`);
     } finally {
       yield* unclaim(os, claimed);
@@ -173,27 +166,11 @@ class Removal {
     }
   }
 
-  /** Nothing is there to be removed; the process that removed it may not have synced that. */
+  /** Syncs the directory above a missing entry: the process that removed it may not have done so. */
   *#confirmMissing(): Steps<void> {
-    const os = this.#os;
     if (this.#settings.mustExist) throw new OsError("ENOENT", "lstat", this.#path);
     if (this.#settings.durability === "none") return;
-    if ((yield* lstatOrUndefined(os, inside(this.#dir, "."))) === undefined) return;
-    const above = yield* this.#openParent();
-    try {
-      yield* this.#syncParent(above);
-    } finally {
-      if (above !== undefined) yield* os.close(above);
-    }
-  }
-
-  *#openParent(): Steps<Handle | undefined> {
-    return this.#settings.durability === "none" ? undefined : yield* this.#os.openDir(this.#dir);
-  }
-
-  *#syncParent(above: Handle | undefined): Steps<void> {
-    if (this.#settings.durability === "none") return;
-    if (above !== undefined && (yield* trySync(this.#os, above, this.#dir))) return;
-    this.result.durability = "none";
+    if ((yield* lstatOrUndefined(this.#os, inside(this.#dir, "."))) === undefined) return;
+    if (!(yield* syncDir(this.#os, this.#dir))) this.result.durability = "none";
   }
 }

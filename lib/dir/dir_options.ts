@@ -2,6 +2,7 @@
 
 import {
   callback,
+  type Check,
   type Durability,
   flag,
   LOCK_TABLE,
@@ -16,110 +17,98 @@ import {
 import { checkEntryName } from "../core/paths.ts";
 import type { SwapMethod } from "../fs/swap.ts";
 
-/** How far a persist has come. */
+/** The progress of a persist. */
 export interface DirProgress {
   /** Entries written so far. */
   files: number;
-  /** Their bytes. */
+  /** Bytes written so far. */
   bytes: number;
 }
 
-/** Options of everything that replaces a directory. */
+/** Options of operations that replace a directory. */
 export interface DirOptions extends LockOptions {
   /**
-   * What the call makes sure of.
+   * The guarantee that the call gives when it returns; see {@link Durability}.
    * @default {"full"}
    */
   durability?: Durability;
   /**
-   * The permission bits of the directory itself, 0 to 0o7777, set exactly. When absent, an existing
-   * one's are kept, and a new one gets 0o777 less the umask.
+   * The permission bits of the directory itself, 0 to 0o7777, set exactly. By default, an existing
+   * directory keeps its own, and a new one gets 0o777 less the umask.
    */
   mode?: number;
   /**
-   * What of the present version, if it is not among the entries, is in the new one too: all, nothing,
-   * or what the function returns true for. It is called with relative paths; false for a directory
-   * leaves out all that is in it.
+   * Which entries of the present version that the new one lacks are kept: all, none, or those for which
+   * the function returns true. It is called with relative paths; false for a directory excludes its
+   * content as well.
    * @default {true}
    */
   carryOver?: boolean | ((relative: string) => boolean);
   /**
-   * Entries, by relative path, whose existing version wins over the new one: settings that a user may
-   * have edited.
+   * Relative paths of entries whose existing version is never replaced, for example settings that users
+   * edit.
    * @default {[]}
    */
   writeOnce?: readonly string[];
   /**
-   * How the new version gets in place. `"exchange"`: in one step, so that the name is never missing;
-   * it takes FFI and a file system that can. `"rename"`: by two renames, between which it is missing
-   * for a moment. `"auto"`: by exchange where that can be had. `"journal"`: the directory itself stays,
-   * with its inode, and so do the files in it that are carried over; each of the others is replaced by a
-   * rename of its own. A crash leaves all or nothing, once the next persist or a cleanup has been there; a
-   * reader sees one version if it uses `readStable`. On a file system that other machines have too it takes
-   * 3.5 s longer, until they have forgotten the version before.
+   * How the new version gets in place:
+   *
+   * - `"exchange"`: in one step, so that the directory is never missing. It needs FFI and a file system
+   *   that supports it.
+   * - `"rename"`: by two renames, between which the directory is missing for a moment.
+   * - `"auto"`: by an exchange where that is possible, otherwise by two renames.
+   * - `"journal"`: in place. The directory keeps its inode, and so do the files in it that are carried
+   *   over; a rename replaces each other file. After a crash, the next persist or a cleanup completes or
+   *   undoes all of it. Readers see one version if they use `readStable`. On a file system that other
+   *   machines share, it takes 3.5 s longer, until these have forgotten the previous version.
    * @default {"auto"}
    */
   swap?: "auto" | "exchange" | "rename" | "journal";
   /**
-   * How many previous versions are kept, in `.history-{name}/{n}` beside the directory; the oldest go.
-   * What is carried over is copied then, not linked, so that a change in one version is not in another.
-   * Not with the swap `"journal"`, which leaves no version before.
+   * Number of previous versions to keep, as `.history-{name}/{n}` beside the directory; older ones are
+   * removed. Carried-over files are then copied, not linked, so that a change in one version does not
+   * affect another. Not possible with the swap `"journal"`, which leaves no previous version.
    * @default {0}
    */
   keep?: number;
   /**
-   * Whether the directory is locked against other persists, of other processes too.
+   * Whether to lock the directory against other persists, including those of other processes.
    * @default {true}
    */
   lock?: boolean;
   /**
-   * Whether missing directories above it are created, and removed again if the call fails.
+   * Whether to create missing directories above it; they are removed again if the call fails.
    * @default {true}
    */
   createParents?: boolean;
-  /** Called as each entry has been written. */
+  /** Called after each entry is written. */
   onProgress?: (progress: DirProgress) => void;
 }
 
-/** Options of `atomicRemove`. */
-export interface RemoveOptions extends LockOptions {
+/** Options of `atomicRemove`. The lock is that of a directory; files have none. */
+export interface RemoveOptions extends LockOptions, Pick<DirOptions, "lock"> {
   /**
-   * What the call makes sure of: with `"full"` and `"file"`, that a power cut does not bring back a
-   * part of it; the same step makes sure that it does not bring back anything.
+   * The guarantee that the call gives when it returns. With `"full"` and `"file"` alike, a power failure brings
+   * back neither a part of the entry nor all of it.
    * @default {"full"}
    */
   durability?: Durability;
   /**
-   * Whether a directory is locked against those who persist to it. Files have no lock.
-   * @default {true}
-   */
-  lock?: boolean;
-  /**
-   * Whether it is an error if nothing is there.
+   * Whether a missing entry is an error.
    * @default {false}
    */
   mustExist?: boolean;
 }
 
 /** Options of `rollback`. */
-export interface RollbackOptions extends LockOptions {
-  /** The number of the version, from 1 on, see `history`; the latest by default. */
+export interface RollbackOptions extends LockOptions, Pick<DirOptions, "durability" | "lock"> {
+  /** The number of the version, from 1 on, see `history`; by default the latest. */
   to?: number;
-  /**
-   * What the call makes sure of.
-   * @default {"full"}
-   */
-  durability?: Durability;
   /**
    * How the version gets in place, as for `persistDir`.
    * @default {"auto"}
    */
   swap?: "auto" | "exchange" | "rename";
-  /**
-   * Whether the directory is locked against those who persist to it.
-   * @default {true}
-   */
-  lock?: boolean;
 }
 
 /** {@link RollbackOptions} with their defaults. */
@@ -138,18 +127,18 @@ export function dirSettings(options: DirOptions | undefined): DirSettings {
   const settings = withDefaults<DirOptions, "mode" | "signal" | "onProgress">(options, DIR_TABLE);
   const { carryOver, swap, keep } = settings;
   if (swap === "journal" && keep > 0) {
-    throw new RangeError('with option "swap" as "journal" no version can be kept ("keep")');
+    throw new RangeError('options "swap: journal" and "keep" contradict each other: drop one');
   }
   if (typeof carryOver === "function") return { ...settings, carryOver: answering(carryOver) };
   return { ...settings, carryOver: carryOver ? everything : () => false };
 }
 
-/** The value of `carryOver` that leaves nothing out. */
+/** The `carryOver` that excludes nothing. */
 export function everything(): boolean {
   return true;
 }
 
-/** A `carryOver` that forgets its answer must not leave out what it was asked for. */
+/** Refuses an answer that is not a boolean: a missing `return` must not exclude an entry. */
 function answering(carryOver: (relative: string) => boolean): (relative: string) => boolean {
   return (relative) => {
     const answer: unknown = carryOver(relative);
@@ -171,29 +160,25 @@ export function removeSettings(options: RemoveOptions | undefined): RemoveSettin
   });
 }
 
-/** The rows that all operations on directories have. */
+/** The rows that all operations on directories share. */
 export const SHARED_TABLE: OptionTable<
   Pick<DirOptions, "wait" | "signal" | "durability" | "lock">
-> = {
-  ...LOCK_TABLE,
-  durability: [oneOf("full", "file", "none"), "full"],
-  lock: [flag, true],
-};
+> = { ...LOCK_TABLE, durability: [oneOf("full", "file", "none"), "full"], lock: [flag, true] };
 
 const ROLLBACK_TABLE: OptionTable<RollbackOptions> = {
   ...SHARED_TABLE,
-  to: [versionNumber],
+  to: [atLeast(1)],
   swap: [oneOf("auto", "exchange", "rename"), "auto"],
 };
 
-/** The rows of a directory's content, which a transaction lets its callers choose, too. */
+/** The rows that a transaction also offers for each of its directories. */
 export const CONTENT_TABLE: OptionTable<
   Pick<DirOptions, "mode" | "carryOver" | "writeOnce" | "keep" | "onProgress">
 > = {
   mode: [permissionBits],
   carryOver: [(name, value) => typeof value === "function" || flag(name, value), true],
   writeOnce: [relativePaths, []],
-  keep: [count, 0],
+  keep: [atLeast(0), 0],
   onProgress: [callback],
 };
 
@@ -204,14 +189,11 @@ const DIR_TABLE: OptionTable<DirOptions> = {
   createParents: [flag, true],
 };
 
-function versionNumber(_name: string, value: unknown): void {
-  if (Number.isSafeInteger(value) && (value as number) > 0) return;
-  throw new RangeError(`a version is a number from 1 on, not ${shown(value)}`);
-}
-
-function count(name: string, value: unknown): void {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
-  throw new RangeError(`option "${name}" must be a number from 0 on, not ${shown(value)}`);
+function atLeast(least: number): Check {
+  return (name, value) => {
+    if (Number.isSafeInteger(value) && (value as number) >= least) return;
+    throw new RangeError(`option "${name}" must be a number from ${least} on, not ${shown(value)}`);
+  };
 }
 
 function relativePaths(name: string, value: unknown): void {
@@ -219,20 +201,20 @@ function relativePaths(name: string, value: unknown): void {
   value.forEach(checkEntryName);
 }
 
-/** What a persist has done. */
+/** A summary of a persist. */
 export interface PersistResult {
   /** The directory, as it was given. */
   path: string;
-  /** How it got in place. */
+  /** How the new version got in place. */
   swap: SwapMethod;
-  /** How many entries were written. */
+  /** The number of entries that were written. */
   written: number;
-  /** How many entries, directories not counted, were taken over from the version before. */
+  /** The number of entries, directories not counted, that were carried over from the previous version. */
   carried: number;
-  /** Entries of the version before that appeared or changed while this one was made: in it as well. */
+  /** Late changes in the previous version that were brought into the new one, by relative path. */
   rescued: string[];
-  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
+  /** The durability that was achieved: the requested one, or `"file"` where directories can't be synced. */
   durability: Durability;
-  /** What went wrong after the new version was safely in place; empty if nothing did. */
+  /** Failures after the new version was safely in place; empty if there were none. */
   warnings: string[];
 }

@@ -3,16 +3,17 @@
  *
  *     lock X → recover X → make .staging-X → write → seal: carry over, sync all of it and the parent
  *
- *     new ──open──▶ open ──seal──▶ sealed ──▶ published (publish.ts), or handed to a transaction
+ *     new ──open──▶ open ──seal──▶ sealed ──▶ published (publish.ts), or committed by a transaction
  *                    └──────discard───┴─────▶ discarded
  *
- * A stage that is discarded leaves X as it was, and nothing beside it.
+ * A discarded stage leaves X as it was, and nothing beside it.
  */
 
 import { relative } from "node:path";
 import { isMissing, OsError, RefusedError } from "../core/errors.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Os, Stat } from "../os/port.ts";
 import { applyMetadata, ENTRY_RULES, groupFor, narrow } from "../fs/metadata.ts";
 import { type SwapPaths, swapPaths } from "../fs/swap.ts";
 import { syncDir, walkStage } from "../fs/sync.ts";
@@ -27,15 +28,14 @@ import {
 } from "../fs/target.ts";
 import { trash } from "../fs/trash.ts";
 import type { Part } from "../journal/record.ts";
-import { type HeldLock, releaseLock, releaseQuietly } from "../lock/lock_file.ts";
-import type { Os, Stat } from "../os/port.ts";
-import { lockAndRecover } from "../recovery/recover_dir.ts";
 import type { Source } from "../stage/content.ts";
-import { type CarryOver, carryOver, finishDirs, startCarrying } from "./carry_over.ts";
+import { type HeldLock, releaseLock, releaseQuietly } from "../lock/lock_file.ts";
+import { lockAndRecover } from "../recovery/recover_dir.ts";
+import { CarryOver } from "./carry_over.ts";
 import type { DirSettings } from "./dir_options.ts";
 import { EntryWriter, removeStagedWriteOnce } from "./entry_writer.ts";
 
-/** A new version that is complete, and on the disk if it is to be. */
+/** A new version that is complete, and synced as its durability asks for. */
 export interface SealedDir {
   /** X, with its present version. */
   target: Target;
@@ -45,50 +45,27 @@ export interface SealedDir {
   written: number;
 }
 
-/** A new version of a directory: opened, written, sealed; or discarded. */
+/** A staged version of a directory. */
 export class DirStage {
-  readonly #os: Os;
-  readonly #given: string;
+  protected readonly os: Os;
+  protected readonly given: string;
   readonly settings: DirSettings;
+  readonly warnings: string[] = [];
   readonly #part: Part | undefined;
   readonly #newParents: NewDirs = { made: [], parents: [] };
-  readonly warnings: string[] = [];
   #target: Target | undefined;
   #paths: SwapPaths | undefined;
-  /** The file system of the directory above; nothing as long as that is missing. */
-  #dev: number | undefined;
   #lock: HeldLock | undefined;
   #entries: EntryWriter | undefined;
   #isMade = false;
   #isHandedOut = false;
 
-  /** A transaction stages its directories as parts of its own. */
+  /** `part` is for a directory that is staged as a part of a transaction. */
   constructor(os: Os, given: string, settings: DirSettings, part?: Part) {
-    this.#os = os;
-    this.#given = given;
+    this.os = os;
+    this.given = given;
     this.settings = settings;
     this.#part = part;
-  }
-
-  /** The staging directory; from here on, others than `write` may fill it. */
-  get path(): string {
-    this.#isHandedOut = true;
-    return this.#paths!.staging;
-  }
-
-  /** The most exact path there is for an error without one. */
-  get pathOfErrors(): string {
-    return this.#paths?.staging ?? this.#target?.path ?? this.#given;
-  }
-
-  /** Whether there was a version before. */
-  get hasPrevious(): boolean {
-    return this.#target?.stat !== undefined;
-  }
-
-  /** The file system on which X is, or will be. */
-  get dev(): number | undefined {
-    return this.#target?.stat?.dev ?? this.#dev;
   }
 
   *open(): Steps<void> {
@@ -96,104 +73,111 @@ export class DirStage {
     yield* this.make();
   }
 
-  /** Finds X, locks and recovers it. */
-  *prepare(): Steps<Target> {
-    yield* this.#find();
-    const { dir, name, path } = this.#target!;
+  /**
+   * Finds, locks and recovers X. Returns the directory above it, and its file system; a transaction makes a
+   * missing one at its commit, and until then no other process can lock or persist X.
+   */
+  protected *prepare(): Steps<{ dir: string; dev: number | undefined }> {
+    const { os, settings } = this;
+    settings.signal?.throwIfAborted();
+    const target = this.#target = yield* locateDir(os, this.given);
+    const { dir, name, path } = target;
+    const above = inside(dir, ".");
+    let dev = (yield* lstatOrUndefined(os, above))?.dev;
+    if (dev !== undefined) expectDirectory(path, target.stat, dev);
+    else if (this.#part === undefined) {
+      if (!settings.createParents) throw new OsError("ENOENT", "lstat", path);
+      yield* makeDirs(os, dir, this.#newParents);
+      dev = (yield* os.lstat(above)).dev;
+    }
     this.#paths = { ...swapPaths(dir, name), live: path };
-    if (this.#dev !== undefined) yield* this.#recover(this.#dev);
-    return this.#target!;
-  }
-
-  /** Finds X, and makes the directories above it. */
-  *#find(): Steps<void> {
-    const os = this.#os;
-    const { createParents, signal } = this.settings;
-    signal?.throwIfAborted();
-    const target = this.#target = yield* locateDir(os, this.#given);
-    const above = yield* lstatOrUndefined(os, inside(target.dir, "."));
-    this.#dev = above?.dev;
-    if (above !== undefined) return expectDirectory(target.path, target.stat, above.dev);
-    // A transaction makes them when it is committed; until then nobody can lock or persist there.
-    if (this.#part !== undefined) return;
-    if (!createParents) throw new OsError("ENOENT", "lstat", target.path);
-    yield* makeDirs(os, target.dir, this.#newParents);
-    this.#dev = (yield* os.lstat(inside(target.dir, "."))).dev;
-  }
-
-  /** First of all: a writer that deletes leftovers unread is how the last good version gets lost. */
-  *#recover(dev: number): Steps<void> {
-    const transaction = this.#part && relative(this.#target!.dir, this.#part.committed);
-    const { lock, live, warnings } = yield* lockAndRecover(
-      this.#os,
-      this.#paths!,
-      this.settings,
-      { transaction, refusesFiles: true },
-    );
+    if (dev === undefined) return { dir, dev };
+    // Before anything is staged: leftovers may include the last good version.
+    const transaction = this.#part && relative(dir, this.#part.committed);
+    const options = { transaction, refusesFiles: true };
+    const { lock, live, warnings } = yield* lockAndRecover(os, this.#paths, settings, options);
     this.#lock = lock;
     this.warnings.push(...warnings);
-    // The holder before may have put something else there; a link is not followed again.
-    this.#target = { ...this.#target!, stat: live };
-    expectDirectory(this.#target.path, live, dev);
+    // The previous holder may have replaced it. A link there is not followed again.
+    this.#target = { ...target, stat: live };
+    expectDirectory(path, live, dev);
+    return { dir, dev };
   }
 
   /** Makes the staging directory. */
-  *make(): Steps<void> {
+  protected *make(): Steps<void> {
+    const { os, settings } = this;
     const paths = this.#paths!;
     if (this.#part !== undefined) paths.staging = inside(this.#part.staged, this.#part.name);
     const { stat } = this.#target!;
-    const mode = this.settings.mode ?? stat?.mode;
-    yield* this.#os.mkdir(paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
+    const mode = settings.mode ?? stat?.mode;
+    yield* os.mkdir(paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
     this.#isMade = true;
     if (groupFor(stat) !== undefined) yield* this.#inheritGroup(stat!);
     const present = stat === undefined ? undefined : paths.live;
-    this.#entries = new EntryWriter(this.#os, this.settings, paths.staging, present);
+    this.#entries = new EntryWriter(os, settings, paths.staging, present);
   }
 
-  /** Entries of a set-group-id directory get its group, so the staging directory has both from the start. */
+  /** Gives the staging directory the previous set-group-id bit and group, which its entries inherit. */
   *#inheritGroup(previous: Stat): Steps<void> {
     const { staging } = this.#paths!;
-    const open = yield* this.#os.openDir(staging);
+    const open = yield* this.os.openDir(staging);
     if (open === undefined) return;
     try {
       const rules = { ...ENTRY_RULES, mode: narrow(previous.mode) | 0o2700, group: previous.gid };
-      yield* applyMetadata(this.#os, open, staging, rules, undefined);
+      yield* applyMetadata(this.os, open, staging, rules, undefined);
     } finally {
-      yield* this.#os.close(open);
+      yield* this.os.close(open);
     }
   }
 
-  /** Writes one entry, unless its existing version stays. */
+  /** The staging directory; once a caller has it, any program may fill it. */
+  get path(): string {
+    this.#isHandedOut = true;
+    return this.#paths!.staging;
+  }
+
+  /** Whether X exists. */
+  protected get hasPrevious(): boolean {
+    return this.#target?.stat !== undefined;
+  }
+
+  /** The path for an error that names none. */
+  protected get pathOfErrors(): string {
+    return this.#paths?.staging ?? this.#target?.path ?? this.given;
+  }
+
+  /** Writes one entry, unless `writeOnce` protects the existing one. */
   write(relative: string, source: Source): Steps<void> {
     return this.#entries!.write(relative, source);
   }
 
   /**
-   * Completes the new version, and syncs it as the durability says. `carries` is false for a version that
-   * is moved into X entry by entry, where everything else stays.
+   * Completes the new version, and syncs it as its durability asks for. `carries` is false for a version whose
+   * entries are moved into X, where all others stay.
    */
   *seal(carries: boolean = true): Steps<SealedDir> {
-    const os = this.#os;
-    const { durability, signal, mode } = this.settings;
+    const { os, settings } = this;
+    const { durability, signal, mode } = settings;
     const paths = this.#paths!;
     const target = this.#target!;
     if ((yield* lstatOrUndefined(os, paths.staging)) === undefined) {
-      const why = "its staging directory is gone: somebody removed it";
+      const why = "its staging directory is gone: another program removed it";
       throw new RefusedError("ENOENT", paths.staging, why);
     }
     const wholeFs = durability === "none" ? undefined : yield* os.openFs(paths.staging);
     try {
       const sync = durability !== "none" && wholeFs === undefined;
-      const carry = startCarrying(paths, target.stat?.dev ?? 0, this.settings);
+      const carry = new CarryOver(os, paths, settings, target.stat);
       const { dirs, files } = this.#isHandedOut || sync
         ? yield* walkStage(os, paths.staging, sync, this.#entries!.synced, signal)
         : this.#entries!.contents;
       let written = files;
       if (target.stat !== undefined) {
-        written -= yield* removeStagedWriteOnce(os, this.settings, paths);
-        if (carries) yield* carryOver(os, carry);
+        written -= yield* removeStagedWriteOnce(os, settings, paths);
+        if (carries) yield* carry.carry();
       }
-      yield* finishDirs(os, carry, dirs, { old: target.stat, mode }, sync);
+      yield* carry.finishDirs(dirs, mode, sync);
       if (sync) yield* this.#syncClaim(carries);
       if (wholeFs !== undefined) yield* os.syncFs(wholeFs);
       return { target, paths, carry, written };
@@ -202,14 +186,13 @@ export class DirStage {
     }
   }
 
-  /** Syncs new directories above, and, where a version is moved, the lock file, which claims it. */
-  *#syncClaim(moves: boolean): Steps<void> {
-    const os = this.#os;
-    for (const parent of this.#newParents.parents) yield* syncDir(os, parent);
-    if (!moves || !this.hasPrevious) return;
-    // Recovery must be able to read the full name of a target whose name was shortened.
-    if (this.#lock?.handle !== undefined) yield* os.fsync(this.#lock.handle, this.#lock.path);
-    yield* syncDir(os, this.#target!.dir);
+  /** Syncs new directories above X, and the lock file, which claims the leftovers of a swap. */
+  *#syncClaim(swaps: boolean): Steps<void> {
+    for (const parent of this.#newParents.parents) yield* syncDir(this.os, parent);
+    if (!swaps || !this.hasPrevious) return;
+    // Recovery reads the full name of X in it, if the names beside X are shortened.
+    if (this.#lock?.handle !== undefined) yield* this.os.fsync(this.#lock.handle, this.#lock.path);
+    yield* syncDir(this.os, this.#target!.dir);
   }
 
   /** Ends the stage once its version is in place; a failure becomes a warning. */
@@ -217,7 +200,7 @@ export class DirStage {
     const lock = this.#lock;
     this.#lock = undefined;
     this.leave();
-    yield* releaseQuietly(this.#os, lock, warnings);
+    yield* releaseQuietly(this.os, lock, warnings);
   }
 
   /** Leaves the staged version where it is: it is published, or recovery will decide. */
@@ -226,24 +209,23 @@ export class DirStage {
     this.#newParents.made = [];
   }
 
-  /** Removes everything that was staged, and gives the lock back whatever happens. */
+  /** Removes everything that was staged, and releases the lock even if that fails; once. */
   *discard(): Steps<void> {
-    // Forgotten first, so that a second call does nothing.
     const [isMade, lock] = [this.#isMade, this.#lock];
     this.#isMade = false;
     this.#lock = undefined;
     try {
       // A transaction removes its parts itself.
       if (isMade && this.#part === undefined) {
-        yield* trash(this.#os, this.#target!.dir, this.#paths!.staging);
+        yield* trash(this.os, this.#target!.dir, this.#paths!.staging);
       }
     } catch (error) {
       if (!isMissing(error)) throw error;
     } finally {
       try {
-        if (lock !== undefined) yield* releaseLock(this.#os, lock);
+        if (lock !== undefined) yield* releaseLock(this.os, lock);
       } finally {
-        yield* removeDirs(this.#os, this.#newParents);
+        yield* removeDirs(this.os, this.#newParents);
       }
     }
   }

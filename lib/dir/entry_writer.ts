@@ -1,19 +1,20 @@
 /**
- * The entries of a staged directory: written into it once each, with the mode and owner that their
- * present versions have, in directories made as they are needed.
+ * Writes the entries of a staged directory: each once, with the mode and owner of its present version, in
+ * directories that are made as needed.
  */
 
+import { OsError, RefusedError } from "../core/errors.ts";
+import { inside, parentsOf } from "../core/paths.ts";
+import type { Steps } from "../core/steps.ts";
+import type { Os, Stat } from "../os/port.ts";
+import { ENTRY_RULES, modeWhileStaged } from "../fs/metadata.ts";
+import { createFile, type NewFile } from "../fs/new_file.ts";
+import type { SwapPaths } from "../fs/swap.ts";
+import type { Contents } from "../fs/sync.ts";
+import { lstatEntry } from "../fs/target.ts";
 import { BlockWriter } from "../stage/block_writer.ts";
 import { cancel, smallWhole, type Source } from "../stage/content.ts";
 import type { DirSettings } from "./dir_options.ts";
-import type { Contents } from "../fs/sync.ts";
-import { OsError, RefusedError } from "../core/errors.ts";
-import { ENTRY_RULES, modeWhileStaged } from "../fs/metadata.ts";
-import { createFile, type NewFile } from "../fs/new_file.ts";
-import type { Os, Stat } from "../os/port.ts";
-import { inside, parentsOf } from "../core/paths.ts";
-import type { Steps } from "../core/steps.ts";
-import { lstatEntry } from "../fs/target.ts";
 
 /** Writes entries into a staging directory. */
 export class EntryWriter {
@@ -21,9 +22,9 @@ export class EntryWriter {
   readonly #settings: DirSettings;
   readonly #staging: string;
   readonly #live: string | undefined;
-  /** Directories that are known to be there, by relative path. */
+  /** Directories that exist, by relative path. */
   readonly #dirs = new Set<string>();
-  /** Entries that can't be opened again to be synced, and were synced as they were written. */
+  /** Entries that were synced as they were written, since they can't be opened again for that. */
   readonly synced: Set<string> = new Set();
   #progress = { files: 0, bytes: 0 };
 
@@ -35,12 +36,11 @@ export class EntryWriter {
     this.#live = live;
   }
 
-  /** What has been written. */
   get contents(): Contents {
     return { dirs: ["", ...this.#dirs], files: this.#progress.files };
   }
 
-  /** Writes one entry, unless its existing version stays. */
+  /** Writes one entry, unless `writeOnce` protects the existing one. */
   *write(relative: string, source: Source): Steps<void> {
     const { signal, writeOnce, onProgress } = this.#settings;
     const path = inside(this.#staging, relative);
@@ -66,24 +66,17 @@ export class EntryWriter {
     onProgress?.({ ...this.#progress });
   }
 
-  *#fill(
-    file: NewFile,
-    relative: string,
-    source: Source,
-    old: Stat | undefined,
-  ): Steps<void> {
+  *#fill(file: NewFile, relative: string, source: Source, old: Stat | undefined): Steps<void> {
     const progress = this.#progress;
-    const sink = {
-      *write(bytes: Uint8Array): Steps<void> {
-        yield* file.write(bytes);
-        progress.bytes += bytes.length;
-      },
+    const write = (bytes: Uint8Array): Steps<void> => {
+      progress.bytes += bytes.length;
+      return file.write(bytes);
     };
     const { signal, durability } = this.#settings;
-    const isUnreadable = old !== undefined && (old.mode & 0o400) === 0;
-    const sync = durability !== "none" && isUnreadable;
+    // Its owner may not open it again, to sync it with the others.
+    const sync = durability !== "none" && old !== undefined && (old.mode & 0o400) === 0;
     try {
-      yield* new BlockWriter(sink, { signal, onProgress: undefined }).writeAll(source);
+      yield* new BlockWriter({ write }, { signal, onProgress: undefined }).writeAll(source);
       yield* file.finish(sync);
       if (sync) this.synced.add(relative);
     } finally {
@@ -91,7 +84,6 @@ export class EntryWriter {
     }
   }
 
-  /** Makes directories, each once. */
   *#makeDirs(parents: string[]): Steps<void> {
     for (const dir of parents) {
       if (this.#dirs.has(dir)) continue;
@@ -100,7 +92,7 @@ export class EntryWriter {
         yield* this.#os.mkdir(path, 0o777);
       } catch (error) {
         if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
-        // Another entry's steps may have made it just now; or it is an entry itself.
+        // Another entry's write may have made it meanwhile; or it is an entry itself.
         if ((yield* this.#os.lstat(path)).kind !== "directory") throw error;
       }
       this.#dirs.add(dir);
@@ -108,14 +100,11 @@ export class EntryWriter {
   }
 }
 
-/**
- * Removes entries whose existing version stays, though a new one was put into the stage by other means
- * than an {@link EntryWriter}. Returns how many.
- */
+/** Removes entries that other programs staged although `writeOnce` protects them; returns their number. */
 export function* removeStagedWriteOnce(
   os: Os,
   { writeOnce }: DirSettings,
-  { live, staging }: { live: string; staging: string },
+  { live, staging }: SwapPaths,
 ): Steps<number> {
   let dropped = 0;
   for (const relative of writeOnce) {
@@ -124,9 +113,9 @@ export function* removeStagedWriteOnce(
     const staged = yield* lstatEntry(os, path);
     if (staged === undefined) continue;
     if (staged.kind === "directory") {
+      const entry = JSON.stringify(relative);
       const why =
-        `the entry ${JSON.stringify(relative)} is to be written once (writeOnce), but it is ` +
-        "a directory in the new version";
+        `the entry ${entry} is listed in writeOnce, but is a directory in the new version`;
       throw new RefusedError("EISDIR", path, why);
     }
     yield* os.unlink(path);

@@ -1,6 +1,4 @@
-/**
- * One directory of files, replaced or created in one step, from entries or from what fills a stage.
- */
+/** Replaces or creates one directory atomically, from entries or by a function that fills a stage. */
 
 import { toPath } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
@@ -18,28 +16,28 @@ import { DirReplacement } from "./publish.ts";
 import { openStage, type StagedDir, type StagedDirSync } from "./stage_dir.ts";
 
 /**
- * Replaces or creates one directory. A reader finds the whole old version or the whole new one, and so
- * does whoever comes after a crash; by default the new version survives a power cut once the call
- * returns. With an exchange the directory is never missing, not for an instant; else it is, between
- * two renames (see the option `swap`, and `swap` in the result).
+ * Replaces or creates one directory atomically. Readers always see the complete old version or the complete
+ * new one, even after a crash; by default the new version survives a power failure once the call returns.
+ * With an exchange, the directory is never missing. Without one, it is missing for a moment between two
+ * renames (see the option `swap`, and `swap` in the result).
  *
- * The new version is staged beside the directory. What the present version has and `entries` does not
- * is carried over (see `carryOver`): files as hard links to the same inode, directories with their
- * mode and times, symbolic links as they are. What can't be carried makes the call fail: nothing is
- * left out silently. What other processes add or change meanwhile is brought into the new version
- * after the swap. Processes that have the directory open, or work in it, keep the old one.
+ * The new version is staged beside the directory. Entries of the present version that `entries` lacks are
+ * carried over (see `carryOver`): files as hard links to the same inode, directories with their mode and
+ * times, symbolic links as they are. An entry that can't be carried over fails the call: nothing is left out
+ * silently. Changes that other processes make meanwhile are brought into the new version after the swap.
+ * Processes that have the directory open, or work in it, keep the old version.
  *
  * Permissions in Deno: `--allow-read` and `--allow-write` for the directory above; `--allow-ffi` for
  * an exchange.
  *
- * @param dir The directory. Missing ones above it are created.
- * @param entries Content by relative path (`a/b.txt`), as a record or an iterable, asynchronous ones
- * included; or a function that fills the {@link StagedDir} it is handed.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; `outcome` says what stands now. What comes after an abort is
- * the signal's reason, and nothing was changed.
+ * @param dir The directory. Missing directories above it are created.
+ * @param entries Content by relative path (`a/b.txt`), as a record or an iterable, which may be asynchronous;
+ * or a function that fills the {@link StagedDir} that it receives.
+ * @param options Options; see {@link DirOptions}.
+ * @returns A summary of the persist.
+ * @throws {TypeError | RangeError} If an argument or an entry is invalid; nothing was changed.
+ * @throws {UntornError} If the persist failed; `outcome` says which version is in place. An abort rejects with
+ * the signal's reason instead, and leaves everything unchanged.
  *
  * @example Three files that always fit together
  * ```ts

@@ -1,59 +1,55 @@
-/**
- * Versions of a directory that `keep` has kept, and the way back to one of them: a swap like any other,
- * after which the version before it is kept as well, so that a rollback can be rolled back.
- */
+/** Lists the versions in a directory's history, and puts one of them back in place. */
 
 import { dirname } from "node:path";
 import { afterReplacing, RefusedError } from "../core/errors.ts";
 import type { Durability } from "../core/options.ts";
 import { inside, toPath } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { describeFailure } from "../fs/failure.ts";
 import { addVersion, versions } from "../fs/history.ts";
 import { chooseSwap, swapDirs, type SwapMethod, type SwapPaths, swapPaths } from "../fs/swap.ts";
 import { syncDir, syncTree } from "../fs/sync.ts";
 import { locateDir, lstatOrUndefined } from "../fs/target.ts";
 import { type HeldLock, releaseQuietly } from "../lock/lock_file.ts";
-import type { Os } from "../os/port.ts";
-import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import { lockAndRecover } from "../recovery/recover_dir.ts";
-import { type RollbackOptions, type RollbackSettings, rollbackSettings } from "./dir_options.ts";
+import {
+  type PersistResult,
+  type RollbackOptions,
+  type RollbackSettings,
+  rollbackSettings,
+} from "./dir_options.ts";
 
-/** A version that is kept. */
+/** A version in the history of a directory. */
 export interface KeptVersion {
   /** Its number: the higher, the later it was replaced. */
   version: number;
-  /** The directory that it is in; it is as it was, and may be read. */
+  /** The directory that holds it, unchanged; it may be read. */
   path: string;
-  /** When it was replaced, as far as the file system tells (the change time of its inode). */
+  /** When it was replaced, according to the file system (the change time of its inode). */
   replaced: Date;
 }
 
-/** What a rollback has done. */
-export interface RollbackResult {
-  /** The directory, as it was given. */
-  path: string;
+/** A summary of a rollback. */
+export interface RollbackResult
+  extends Pick<PersistResult, "path" | "swap" | "durability" | "warnings"> {
   /** The number of the version that is in place now. */
   version: number;
-  /** The number under which the version before is kept now; nothing if there was none. */
+  /** The number under which the previous version is kept now; `undefined` if there was none. */
   kept: number | undefined;
-  /** How it got in place. */
-  swap: SwapMethod;
-  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
-  durability: Durability;
-  /** What went wrong after it was safely in place; empty if nothing did. */
-  warnings: string[];
 }
 
 /**
- * The versions of a directory that `keep` has kept, the latest last. Permissions in Deno:
- * `--allow-read` for the directory above.
+ * Lists the versions of a directory that `keep` has kept, the latest last.
  *
- * @param dir The directory; it need not exist any more.
- * @returns The versions; none if none are kept.
- * @throws {UntornError} When they can't be listed.
+ * Permissions in Deno: `--allow-read` for the directory above.
  *
- * @example What there is to go back to
+ * @param dir The directory; it may be missing.
+ * @returns The versions; an empty list if there are none.
+ * @throws {UntornError} If the history cannot be listed.
+ *
+ * @example The versions that a rollback can restore
  * ```ts
  * import { history, persistDir } from "@untorn/untorn";
  * import { mkdtemp, rm } from "node:fs/promises";
@@ -75,16 +71,18 @@ export function historySync(dir: string | URL): KeptVersion[] {
 }
 
 /**
- * Puts a version that was kept in the directory's place, in one step, as `persistDir` does; what was
- * there is kept as the latest version. All of the directory goes back, carried-over files too.
+ * Puts a kept version back in the directory's place, atomically, as `persistDir` does. The version that was in
+ * place is kept as the latest one, so that a rollback can itself be rolled back. All of the directory goes
+ * back, including carried-over files.
  *
  * Permissions in Deno: as for `persistDir`.
  *
  * @param dir The directory.
- * @param options The version (`to`), see {@link history}, and what differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; `outcome` says what stands now. `ENOENT`: no such version.
+ * @param options The version (`to`), see {@link history}, and further options; see {@link RollbackOptions}.
+ * @returns A summary of the rollback.
+ * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the rollback failed; `outcome` says which version is in place. The code is `ENOENT`
+ * if there is no such version.
  *
  * @example There and back
  * ```ts
@@ -100,10 +98,7 @@ export function historySync(dir: string | URL): KeptVersion[] {
  * await rm(dir, { recursive: true });
  * ```
  */
-export function rollback(
-  dir: string | URL,
-  options?: RollbackOptions,
-): Promise<RollbackResult> {
+export function rollback(dir: string | URL, options?: RollbackOptions): Promise<RollbackResult> {
   return runOnSystem((os) => rollBack(os, toPath(dir), rollbackSettings(options)));
 }
 
@@ -112,7 +107,7 @@ export function rollbackSync(dir: string | URL, options?: RollbackOptions): Roll
   return runOnSystemSync((os) => rollBack(os, toPath(dir), rollbackSettings(options)));
 }
 
-/** What is kept of a directory, as steps. */
+/** Lists the kept versions of a directory, as steps. */
 export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
   try {
     const { dir, name } = yield* locateDir(os, given);
@@ -134,7 +129,7 @@ function* versionsIn(os: Os, history: string): Steps<number[]> {
   return (yield* lstatOrUndefined(os, history)) === undefined ? [] : yield* versions(os, history);
 }
 
-/** A rollback, as steps; a rehearsal does all but that. */
+/** Rolls a directory back, as steps; a rehearsal stops before the swap. */
 export function* rollBack(
   os: Os,
   given: string,
@@ -157,46 +152,25 @@ export function* rollBack(
     if (before !== undefined && before.kind !== "directory") {
       throw new RefusedError("ENOTDIR", path, "it is not a directory (ENOTDIR)");
     }
-    const staging = inside(paths.history, `${version}`);
-    const { dev } = yield* os.lstat(staging);
+    paths.staging = inside(paths.history, `${version}`);
+    const { dev } = yield* os.lstat(paths.staging);
     const choice = yield* chooseSwap(os, dir, dev, settings.swap);
     const result = { path: given, version, durability, warnings };
     if (rehearsal) {
-      const swap = before === undefined ? "create" : choice.exchange ? "exchange" : "rename";
-      return { ...result, kept: before === undefined ? undefined : all.at(-1)! + 1, swap };
+      if (before === undefined) return { ...result, kept: undefined, swap: "create" };
+      const swap = choice.exchange ? "exchange" : "rename";
+      return { ...result, kept: all.at(-1)! + 1, swap };
     }
-    // It may have been written without a sync.
-    if (durability !== "none") yield* syncTree(os, staging, signal);
+    // The version may have been written without a sync.
+    if (durability !== "none") yield* syncTree(os, paths.staging, signal);
     signal?.throwIfAborted();
-    const swap = yield* swapDirs(os, { ...paths, staging }, choice, before);
-    return {
-      ...result,
-      ...yield* afterReplacing(keep(os, { ...paths, staging }, swap, all, durability)),
-    };
+    const swap = yield* swapDirs(os, paths, choice, before);
+    return { ...result, swap, ...yield* afterReplacing(keep(os, paths, swap, all, durability)) };
   } catch (error) {
     throw describeFailure(error, "roll back", given, { existed: true });
   } finally {
     yield* releaseQuietly(os, lock, warnings);
   }
-}
-
-/** Keeps the version that was in place, and syncs the swap. */
-function* keep(
-  os: Os,
-  { live, staging, old, history }: SwapPaths,
-  swap: SwapMethod,
-  all: number[],
-  durability: Durability,
-): Steps<Pick<RollbackResult, "kept" | "swap" | "durability">> {
-  let kept: number | undefined;
-  if (swap !== "create") {
-    kept = yield* addVersion(os, history, swap === "exchange" ? staging : old, all.at(-1));
-  }
-  if (durability === "full") {
-    const synced = [yield* syncDir(os, history), yield* syncDir(os, dirname(live))];
-    if (synced.includes(false)) durability = "file";
-  }
-  return { kept, swap, durability };
 }
 
 function chooseVersion(given: string, all: number[], to: number | undefined): number {
@@ -207,4 +181,23 @@ function chooseVersion(given: string, all: number[], to: number | undefined): nu
     ? "there is no version to go back to"
     : `no version ${version}`;
   throw new RefusedError("ENOENT", given, `${what}: ${there} (ENOENT)`);
+}
+
+/** Moves the version that was in place to the history, and syncs the swap. */
+function* keep(
+  os: Os,
+  { live, staging, old, history }: SwapPaths,
+  swap: SwapMethod,
+  all: number[],
+  durability: Durability,
+): Steps<Pick<RollbackResult, "kept" | "durability">> {
+  let kept: number | undefined;
+  if (swap !== "create") {
+    kept = yield* addVersion(os, history, swap === "exchange" ? staging : old, all.at(-1));
+  }
+  if (durability === "full") {
+    const synced = [yield* syncDir(os, history), yield* syncDir(os, dirname(live))];
+    if (synced.includes(false)) durability = "file";
+  }
+  return { kept, durability };
 }

@@ -1,6 +1,4 @@
-/**
- * One directory, filled as the caller likes and then put in place, or not.
- */
+/** Stages one directory, which the caller fills, and then commits or discards. */
 
 import { checkEntryName, toPath } from "../core/paths.ts";
 import { runSync, type Steps } from "../core/steps.ts";
@@ -31,15 +29,15 @@ import {
 import { DirReplacement } from "./publish.ts";
 
 /**
- * Starts a new version of a directory. It is filled through `write()`, or by any other means at `path`;
- * it takes the directory's place with `commit()`. Otherwise the same as {@link persistDir}, options and
- * permissions included. The directory stays locked until the end.
+ * Stages a new version of a directory. It is filled with `write()`, or by any other means at `path`, and
+ * replaces the directory with `commit()`. Everything else, including options and permissions, is as for
+ * {@link persistDir}. The directory stays locked until the commit or `discard()`.
  *
- * @param dir The directory. Missing ones above it are created.
- * @param options What differs from the defaults.
- * @returns The new version, to be committed or discarded.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed; nothing was changed.
+ * @param dir The directory. Missing directories above it are created.
+ * @param options Options; see {@link DirOptions}.
+ * @returns The staged version, to be committed or discarded.
+ * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the version could not be staged; nothing was changed.
  *
  * @example A build that is published when it is complete
  * ```ts
@@ -68,86 +66,70 @@ export function stageDirSync(dir: string | URL, options?: DirOptions): StagedDir
   return runOnSystemSync((os) => openStage(os, dir, options)).syncForm();
 }
 
-/** A new version of a directory on its way, as {@link stageDir} returns it. */
+/** A staged version of a directory, as {@link stageDir} returns it. */
 export interface StagedDir extends AsyncDisposable {
   /** The directory to fill, beside the target and on the same file system. */
   readonly path: string;
   /**
-   * Writes an entry. If this fails with an `UntornError`, all that was staged has been removed.
+   * Writes an entry. If it fails with an `UntornError`, everything that was staged has been removed.
    *
-   * @param relative Its path in the directory; directories above it are made.
+   * @param relative Its path in the directory. Missing directories above it are created.
    * @param content Text (as UTF-8), bytes, a Blob, or a stream or iterable of text and bytes.
    */
   write(relative: string, content: Content): Promise<void>;
-  /** Puts what was staged in the directory's place, after all that was called before. */
+  /** Replaces the directory by the staged version, after all writes that were called before. */
   commit(): Promise<PersistResult>;
-  /** Removes what was staged; does nothing after a commit. It is what `await using` does last. */
+  /** Removes the staged version; does nothing after a commit. `await using` calls it at the end. */
   discard(): Promise<void>;
 }
 
-/** A new version of a directory on its way, as {@link stageDirSync} returns it. */
-export interface StagedDirSync extends Disposable {
-  /** The directory to fill, beside the target and on the same file system. */
-  readonly path: string;
-  /**
-   * Writes an entry. If this fails with an `UntornError`, all that was staged has been removed.
-   *
-   * @param relative Its path in the directory; directories above it are made.
-   * @param content Text (as UTF-8), bytes, or an iterable of them.
-   */
+/** A staged version of a directory, as {@link stageDirSync} returns it. */
+export interface StagedDirSync extends Disposable, Pick<StagedDir, "path"> {
+  /** See {@link StagedDir.write}; `content` is text (as UTF-8), bytes, or an iterable of them. */
   write(relative: string, content: SyncContent): void;
-  /** Puts what was staged in the directory's place. */
+  /** See {@link StagedDir.commit}. */
   commit(): PersistResult;
-  /** Removes what was staged; does nothing after a commit. It is what `using` does last. */
+  /** See {@link StagedDir.discard}; `using` calls it at the end. */
   discard(): void;
 }
 
-/** A staged directory, as steps that both forms share. */
-export class StagedDirSteps {
+/** A staged directory as steps, which both forms share. */
+export class StagedDirSteps extends StageLifecycle<PersistResult> {
   readonly #stage: DirReplacement;
-  readonly #lifecycle: StageLifecycle<PersistResult>;
   readonly #signal: AbortSignal | undefined;
 
   constructor(os: Os, given: string, settings: DirSettings) {
+    const stage = new DirReplacement(os, given, settings);
+    super(given, stage);
+    this.#stage = stage;
     this.#signal = settings.signal;
-    this.#stage = new DirReplacement(os, given, settings);
-    this.#lifecycle = new StageLifecycle(given, this.#stage);
   }
 
-  /** The staging directory. */
   get path(): string {
     return this.#stage.path;
   }
 
   open(): Steps<void> {
-    return this.#lifecycle.attempt(this.#stage.open());
+    return this.attempt(this.#stage.open());
   }
 
-  commit(): Steps<PersistResult> {
-    return this.#lifecycle.commit();
-  }
-
-  discard(): Steps<void> {
-    return this.#lifecycle.discard();
-  }
-
-  /** Fails for an error of the caller's own filling. */
+  /** Fails for an error of the caller's function. */
   failFilling(error: unknown): Steps<never> {
-    return this.#lifecycle.failed(errorOfCaller(error, this.#signal));
+    return this.failed(errorOfCaller(error, this.#signal));
   }
 
   #methods(toSource: (content: never) => Source) {
     return {
       write: (relative: string, content: never): Steps<void> => {
         checkEntryName(relative);
-        return this.#lifecycle.attempt(this.#stage.write(relative, toSource(content)));
+        return this.attempt(this.#stage.write(relative, toSource(content)));
       },
       commit: () => this.commit(),
       discard: () => this.discard(),
     };
   }
 
-  /** The asynchronous form. A write that is not awaited reports its error at the commit. */
+  /** The asynchronous form. The commit fails with the error of a write that is not awaited. */
   asyncForm(inOrder: Queue = queue()): StagedDir {
     const methods = asyncMethods(this.#methods(asyncSource), inOrder);
     return { path: this.path, ...methods, [Symbol.asyncDispose]: methods.discard };
@@ -158,7 +140,7 @@ export class StagedDirSteps {
     return { path: this.path, ...methods, [Symbol.dispose]: methods.discard };
   }
 
-  /** Lets a caller's function fill the stage, and commits it after all writes, awaited or not. */
+  /** Runs a caller's function that fills the stage, and commits after all writes, awaited or not. */
   async fillAndCommit(fill: (stage: StagedDir) => void | Promise<void>): Promise<PersistResult> {
     const inOrder = queue();
     const stage = this.asyncForm(inOrder);

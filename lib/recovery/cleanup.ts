@@ -1,32 +1,32 @@
-/**
- * What crashes left below a directory, finished or undone; or only looked at.
- */
+/** Finishes or undoes what crashes left below a directory, or reports it without touching it. */
 
-import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
-import { describeFailure } from "../fs/failure.ts";
-import { type CleanupReport, ReportBuilder } from "./report.ts";
 import { isMissing } from "../core/errors.ts";
-import { runOnSystem, runOnSystemSync } from "../os/system.ts";
-import type { Os } from "../os/port.ts";
 import { toPath } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Os } from "../os/port.ts";
+import { runOnSystem, runOnSystemSync } from "../os/system.ts";
+import { describeFailure } from "../fs/failure.ts";
+import { type CleanupOptions, type CleanupSettings, cleanupSettings } from "./cleanup_options.ts";
+import { type CleanupReport, ReportBuilder } from "./report.ts";
 import { Sweep } from "./sweep.ts";
 
 /**
- * Finishes or undoes what crashes left in a directory: an interrupted swap is rolled back, what was
- * never acknowledged and what was being deleted is removed. Each target has one whole version after it,
- * wherever one existed, and nothing of Untorn's beside it. It may run at any time, beside live writers
- * and other cleanups, and be killed itself: what a live process works on is locked, and left alone.
+ * Finishes or undoes what crashes left in a directory. It rolls back interrupted swaps, completes committed
+ * transactions, and removes staged and half-deleted leftovers. Afterwards each target has one complete
+ * version, wherever one existed, and no leftovers beside it. It may run at any time, beside live writers and
+ * other cleanups, and may itself be killed: live processes lock the files and directories they work on, and
+ * it leaves these alone.
  *
- * It goes by names, which `docs/protocol.md` lists, and touches no others. Links are not followed.
+ * It recognises leftovers by their names, which `docs/protocol.md` lists, and touches no other entries. It
+ * follows no links.
  *
  * Permissions in Deno: `--allow-read` and `--allow-write` for the root.
  *
- * @param root The directory in which atomic operations were made: the one above their targets.
- * @param options What differs from the defaults.
- * @returns What was done and why; empty lists if there was nothing, or no root.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When the root can't be listed. What fails below it is in the report.
+ * @param root The directory in which atomic operations took place: the parent of their targets.
+ * @param options Options; see {@link CleanupOptions}.
+ * @returns Each action and its reason; empty lists if there is nothing to do, or no root.
+ * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the root cannot be listed. Failures below it are in the report.
  *
  * @example At the start of a program
  * ```ts
@@ -51,14 +51,15 @@ export function cleanupSync(root: string | URL, options?: CleanupOptions): Clean
 }
 
 /**
- * What {@link cleanup} would do now, without touching anything. Permissions in Deno: `--allow-read` for
- * the root.
+ * Reports what {@link cleanup} would do now, without touching anything.
  *
- * @param root The directory in which atomic operations were made.
- * @param options The options that the cleanup would get.
- * @returns The report of a cleanup.
- * @throws {TypeError | RangeError} For a mistake in the call.
- * @throws {UntornError} When the root can't be listed.
+ * Permissions in Deno: `--allow-read` for the root.
+ *
+ * @param root The directory in which atomic operations took place.
+ * @param options Options; see {@link CleanupOptions}.
+ * @returns The report that the cleanup would return.
+ * @throws {TypeError | RangeError} If an argument is invalid; thrown before anything is touched.
+ * @throws {UntornError} If the root cannot be listed.
  *
  * @example Whether a crash left something
  * ```ts
@@ -81,7 +82,7 @@ export function inspectSync(root: string | URL, options?: CleanupOptions): Clean
   return runOnSystemSync((os) => cleanUp(os, toPath(root), cleanupSettings(options), false));
 }
 
-/** A cleanup, or an inspection, as steps. */
+/** Cleans up, or only inspects if `acts` is false, as steps. */
 export function* cleanUp(
   os: Os,
   root: string,

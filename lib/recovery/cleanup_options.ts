@@ -1,4 +1,4 @@
-/** The options of cleaning up; as in `options.ts`, checked before anything is touched. */
+/** The options of a cleanup. */
 
 import {
   abortSignal,
@@ -10,59 +10,59 @@ import {
   withDefaults,
 } from "../core/options.ts";
 
-/** How far a cleanup has come. */
+/** The progress of a cleanup. */
 export interface CleanupProgress {
-  /** Directories looked through so far. */
+  /** The number of directories searched so far. */
   directories: number;
-  /** The one that was the last. */
+  /** The last of them. */
   path: string;
 }
 
 /** Options of `cleanup` and `inspect`. */
 export interface CleanupOptions {
   /**
-   * Whether directories below the root are cleaned up as well. Symbolic links are not followed.
+   * Whether to clean up the directories below the root as well. Symbolic links are not followed.
    * @default {false}
    */
   recursive?: boolean;
   /**
-   * Whether only leftovers beside a lock file are touched, which proves them to be Untorn's; else the
-   * names alone decide, as `docs/protocol.md` lists them.
+   * Whether to touch only leftovers beside a lock file, which proves that they are Untorn's. Otherwise
+   * their names alone decide, as `docs/protocol.md` lists them.
    * @default {false}
    */
   claimedOnly?: boolean;
   /**
-   * How old a staged file must be to be removed, in ms: nobody can tell whether its writer lives. Where
-   * the runtime has no kernel locks, the same holds for directories.
+   * Minimum age in ms at which a staged file is removed: there is no way to know whether its writer is
+   * still alive. Where the runtime has no kernel locks, it applies to directories as well.
    * @default {60000}
    */
   minAge?: number;
   /**
-   * Whether the version of a directory at this path is a good one; asked of the versions beside which
-   * a crash left something. One that is not, or of which it throws, is never put in place of another,
-   * and is kept as `.corrupt-…`. Asynchronous ones are for the asynchronous functions.
+   * Whether the version of a directory at this path is good. It is called for each version of a directory
+   * beside which a crash left something. A version for which it returns false or throws never replaces
+   * another one, and is kept as `.corrupt-…`. Only the asynchronous functions accept a promise.
    */
   validate?: (path: string) => boolean | Promise<boolean>;
   /**
-   * Whether every file called `*.tmp` is taken for a staged file, which is what some programs leave.
+   * Whether to treat every file called `*.tmp` as a staged file; some programs leave such files.
    * @default {false}
    */
   legacyTmp?: boolean;
   /**
-   * Whether a root that does not exist is an error; else there is nothing to clean up in it.
+   * Whether a missing root is an error. Otherwise there is nothing to clean up in it.
    * @default {false}
    */
   mustExist?: boolean;
-  /** Ends the call early: it fails with `signal.reason`. What is done until then stays done. */
+  /** Aborts the operation: it rejects with `signal.reason`. Actions already taken are not undone. */
   signal?: AbortSignal;
-  /** Called as each directory has been looked through. */
+  /** Called after each directory. */
   onProgress?: (progress: CleanupProgress) => void;
 }
 
 /** {@link CleanupOptions} with their defaults. */
 export type CleanupSettings = Settings<CleanupOptions, "validate" | "signal" | "onProgress">;
 
-/** Checks the options of cleaning up. */
+/** Checks the options of a cleanup. */
 export function cleanupSettings(options: CleanupOptions | undefined): CleanupSettings {
   return withDefaults<CleanupOptions, "validate" | "signal" | "onProgress">(options, TABLE);
 }

@@ -1,32 +1,40 @@
 /**
- * Sorts a directory's entries by what their names say (`names.ts`); nothing is decided here. Names that
- * were too long for their prefix and are shortened are given back in full, as far as a lock file or an
- * entry tells them.
+ * Sorts the entries of a directory by what their names say (`names.ts`); decides nothing. Names that were too
+ * long for their prefix are shortened; they are restored as far as a lock file or another entry gives them.
  */
 
-import type { CleanupSettings } from "./cleanup_options.ts";
-import { inspectLock } from "../lock/lock_file.ts";
-import { isShortened, recognise, type Sibling, siblingName } from "../core/names.ts";
 import { OsError } from "../core/errors.ts";
-import type { Entry, Os } from "../os/port.ts";
+import { isShortened, recognise, type Sibling, siblingName } from "../core/names.ts";
 import { inside } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Entry, Os } from "../os/port.ts";
+import { inspectLock } from "../lock/lock_file.ts";
+import type { CleanupSettings } from "./cleanup_options.ts";
 
-/** What of a directory's entries may be left of a crash. */
+/** Entries of a directory that may be leftovers of crashes, by name, in order. */
 export interface Leftovers {
-  /** Names of directories or files that have a staging directory, a version before, or a lock. */
-  targets: Set<string>;
-  stagedFiles: { name: string; target: string | undefined }[];
+  /** Names that have a staging directory, a previous version or a lock beside them. */
+  targets: string[];
+  /** Staged files, with the targets that their names show. */
+  stagedFiles: Map<string, string | undefined>;
   trash: string[];
-  /** Transactions, being staged (`.txn-…`) and committed (`.commit-…`). */
-  transactions: string[];
-  /** What is not for a cleanup to touch. */
+  /** Transactions before (`.txn-…`) and after their commit (`.commit-…`). */
+  uncommitted: string[];
+  committed: string[];
+  /** Entries that a cleanup does not touch. */
   skipped: { name: string; target: string | undefined; reason: string }[];
   /** Paths of all other directories. */
   subdirs: string[];
 }
 
-/** Finds what may be left in a directory. */
+interface Beside {
+  name: string;
+  kind: Sibling;
+  /** The target, as the name shows it. */
+  target: string;
+}
+
+/** Finds the leftovers in a directory. */
 export function* findLeftovers(
   os: Os,
   dir: string,
@@ -34,104 +42,84 @@ export function* findLeftovers(
   { recursive, legacyTmp }: Pick<CleanupSettings, "recursive" | "legacyTmp">,
 ): Steps<Leftovers> {
   const found: Leftovers = {
-    targets: new Set(),
-    stagedFiles: [],
-    trash: [],
-    transactions: [],
-    skipped: [],
-    subdirs: [],
+    ...{ targets: [], stagedFiles: new Map(), trash: [], uncommitted: [], committed: [] },
+    ...{ skipped: [], subdirs: [] },
   };
-  const siblings: { name: string; kind: Sibling; target: string }[] = [];
-  for (const { name, kind } of entries) {
-    const isDir = kind === "directory";
-    const known = isDir || kind === "file"
-      ? recognise(name, isDir ? "directory" : "file")
-      : undefined;
+  const siblings: Beside[] = [];
+  for (const { name, kind } of entries.toSorted(byName)) {
+    const isFile = kind === "file";
+    const known = isFile || kind === "directory" ? recognise(name, kind) : undefined;
     if (known === undefined) {
-      if (recursive && isDir) found.subdirs.push(inside(dir, name));
-      else if (legacyTmp && kind === "file" && name.endsWith(".tmp") && name !== ".tmp") {
-        found.stagedFiles.push({ name, target: undefined });
+      if (recursive && kind === "directory") found.subdirs.push(inside(dir, name));
+      else if (legacyTmp && isFile && name.endsWith(".tmp") && name !== ".tmp") {
+        found.stagedFiles.set(name, undefined);
       }
       continue;
     }
     const { target } = known;
-    switch (known.kind) {
-      case "staged file":
-        found.stagedFiles.push({ name, target });
-        break;
-      case "trash":
-        found.trash.push(name);
-        break;
-      case "corrupt": {
-        const reason = "a version that was set aside: look at it, then remove it";
-        found.skipped.push({ name, target, reason });
-        break;
-      }
-      case "transaction":
-        found.transactions.push(name);
-        break;
-      case "history":
-        break;
-      default:
-        siblings.push({ name, kind: known.kind, target });
-    }
+    if (known.kind === "staged file") found.stagedFiles.set(name, target);
+    else if (known.kind === "trash") found.trash.push(name);
+    else if (known.kind === "transaction") {
+      found[name.startsWith(".commit-") ? "committed" : "uncommitted"].push(name);
+    } else if (known.kind === "corrupt") {
+      const reason = "a quarantined version: inspect it, then remove it";
+      found.skipped.push({ name, target, reason });
+    } else if (known.kind !== "history") siblings.push({ name, kind: known.kind, target });
   }
   yield* nameTargets(os, dir, entries, siblings, found);
-  const byName = (a: { name: string }, b: { name: string }): number => a.name < b.name ? -1 : 1;
-  return {
-    targets: new Set([...found.targets].sort()),
-    stagedFiles: found.stagedFiles.sort(byName),
-    trash: found.trash.sort(),
-    transactions: found.transactions.sort(),
-    skipped: found.skipped.sort(byName),
-    subdirs: found.subdirs.sort(),
-  };
+  found.targets = [...new Set(found.targets)].sort();
+  found.skipped.sort(byName);
+  return found;
 }
 
-/** Whose lock a file is; nothing if it can't be read. */
-function* targetOf(os: Os, lock: string): Steps<string | undefined> {
-  try {
-    return (yield* inspectLock(os, lock)).target;
-  } catch (error) {
-    // Then what is beside it is kept, and the report says so.
-    if (error instanceof OsError) return undefined;
-    throw error;
-  }
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : 1;
 }
 
+/** Adds the targets of siblings, and skips a sibling whose target is unknown. */
 function* nameTargets(
   os: Os,
   dir: string,
   entries: Entry[],
-  siblings: { name: string; kind: Sibling; target: string }[],
+  siblings: Beside[],
   found: Leftovers,
 ): Steps<void> {
   const shortened = siblings.filter(({ kind, target }) => isShortened(kind, target));
   const candidates = new Set<string>();
   if (shortened.length > 0) {
     for (const { name } of entries) candidates.add(name);
-    // Another sibling's prefix is shorter, so that the name may be whole there.
+    // The prefix of another sibling is shorter, so that the name may be complete there.
     for (const sibling of siblings) {
       if (!shortened.includes(sibling)) candidates.add(sibling.target);
       else if (sibling.kind === "lock") {
-        const target = yield* targetOf(os, inside(dir, sibling.name));
+        const target = yield* lockTarget(os, inside(dir, sibling.name));
         if (target !== undefined) candidates.add(target);
       }
     }
   }
   for (const sibling of siblings) {
     const { name, kind, target } = sibling;
-    if (!shortened.includes(sibling)) {
-      found.targets.add(target);
-      continue;
-    }
-    const full = [...candidates].find((candidate) =>
-      candidate.length > target.length / 4 && siblingName(kind, candidate) === name
-    );
-    if (full !== undefined) found.targets.add(full);
+    const full = !shortened.includes(sibling)
+      ? target
+      : [...candidates].find((candidate) =>
+        candidate.length > target.length / 4 && siblingName(kind, candidate) === name
+      );
+    if (full !== undefined) found.targets.push(full);
     else {
-      const reason = "its name is shortened, and nothing here tells its target's";
+      const reason =
+        "its name is shortened, and nothing beside it gives the full name of its target";
       found.skipped.push({ name, target: undefined, reason });
     }
+  }
+}
+
+/** The target that a lock file names; `undefined` if it is unreadable. */
+function* lockTarget(os: Os, lock: string): Steps<string | undefined> {
+  try {
+    return (yield* inspectLock(os, lock)).target;
+  } catch (error) {
+    // The entries beside it are then skipped, and the report says so.
+    if (error instanceof OsError) return undefined;
+    throw error;
   }
 }

@@ -1,48 +1,42 @@
-/** What a cleanup has done or found, as it is reported. */
+/** The report of a cleanup. */
 
 import { OsError, RefusedError } from "../core/errors.ts";
 import { reasonOf } from "../fs/failure.ts";
 
-/** Something that a crash left, and what became of it. */
+/** A leftover of a crash, and what became of it. */
 export interface CleanupItem {
   /** Where it was found. */
   path: string;
-  /** What it belongs to; nothing where its name does not tell. */
+  /** The path that it belongs to; `undefined` if its name does not say. */
   target: string | undefined;
-  /** Why that was done with it. */
+  /** Why the action was taken. */
   reason: string;
   /** Whether a lock file beside it proves that it is Untorn's. */
   claimed: boolean;
 }
 
-/** What a cleanup did, or would do. */
+/** The actions that a cleanup took, or would take. */
 export interface CleanupReport {
-  /** Whole versions that were put back in their place. */
+  /** Complete previous versions that were put back in place. */
   restored: CleanupItem[];
-  /** What was never acknowledged, or is spare. */
+  /** Unacknowledged or superseded leftovers that were removed. */
   removed: CleanupItem[];
-  /** Committed transactions that were brought to their end. */
+  /** Committed transactions that were completed. */
   rolledForward: CleanupItem[];
-  /** Versions that failed validation, kept under a name that says so. */
+  /** Versions that were set aside as `.corrupt-…`, for example because they failed validation. */
   quarantined: CleanupItem[];
-  /** What was left alone: its owner lives, say. */
+  /** Leftovers that were left alone, for example because their owner is alive. */
   skipped: CleanupItem[];
-  /** What could not be done; the rest was done all the same. */
+  /** Leftovers whose cleanup failed; the others were cleaned up nevertheless. */
   failed: CleanupItem[];
 }
 
-/** A report on its way. */
+/** A report that is being built. */
 export class ReportBuilder {
   readonly report: CleanupReport = {
-    restored: [],
-    removed: [],
-    rolledForward: [],
-    quarantined: [],
-    skipped: [],
-    failed: [],
+    ...{ restored: [], removed: [], rolledForward: [], quarantined: [], skipped: [], failed: [] },
   };
 
-  /** Notes what was done at a path, or why nothing was. */
   note(
     outcome: keyof CleanupReport,
     path: string,
@@ -53,7 +47,7 @@ export class ReportBuilder {
     this.report[outcome].push({ path, target, reason, claimed });
   }
 
-  /** Notes what kept a path from being cleaned up; any other error is a mistake, and thrown. */
+  /** Notes the error that prevented a cleanup of a path. Throws an error that is a programming mistake. */
   fail(error: unknown, path: string): void {
     if (!(error instanceof OsError || error instanceof RefusedError)) throw error;
     // Another process was faster.

@@ -1,59 +1,73 @@
 /**
- * Goes through directories, finds by name what crashes left, and does with it what `recovery.ts`
- * decides, or only tells it. A target is touched under its lock alone; one that fails does not stop the
- * others; a name that is not Untorn's is never touched.
+ * Walks directories, finds leftovers of crashes by their names (leftovers.ts), and recovers each target as
+ * decide.ts plans, or only reports that. A target is touched under its lock only. The failure of one target
+ * does not stop the others. A name that is not Untorn's is never touched.
  */
 
 import { dirname, join } from "node:path";
-import type { CleanupSettings } from "./cleanup_options.ts";
-import { type CleanupReport, ReportBuilder } from "./report.ts";
-import { syncDir } from "../fs/sync.ts";
-import { reasonOf } from "../fs/failure.ts";
-import { findLeftovers } from "./leftovers.ts";
-import { acquireLock, inspectLock, type LockState, releaseLock } from "../lock/lock_file.ts";
-import { siblingName } from "../core/names.ts";
 import { isMissing } from "../core/errors.ts";
-import type { Entry, Os, Stat } from "../os/port.ts";
+import { siblingName } from "../core/names.ts";
 import { inside } from "../core/paths.ts";
-import { applyAction, askValid, findVersions } from "./recover_dir.ts";
-import { type Action, isOld, planRecovery } from "./decide.ts";
-import { rollForward } from "../journal/roll_forward.ts";
 import type { Steps } from "../core/steps.ts";
-import { type SwapPaths, swapPaths } from "../fs/swap.ts";
-import { lstatOrUndefined } from "../fs/target.ts";
+import type { Entry, Os, Stat } from "../os/port.ts";
 import { canClaim, claim, unclaim } from "../fs/claim.ts";
+import { reasonOf } from "../fs/failure.ts";
+import { type SwapPaths, swapPaths } from "../fs/swap.ts";
+import { syncDir } from "../fs/sync.ts";
+import { lstatOrUndefined } from "../fs/target.ts";
 import { trashClaimed } from "../fs/trash.ts";
+import { rollForward } from "../journal/roll_forward.ts";
+import { acquireLock, inspectLock, type LockState, releaseLock } from "../lock/lock_file.ts";
+import type { CleanupSettings } from "./cleanup_options.ts";
+import { isOld, planRecovery } from "./decide.ts";
+import { findLeftovers } from "./leftovers.ts";
+import { applyAction, askValid, findVersions } from "./recover_dir.ts";
+import { type CleanupReport, ReportBuilder } from "./report.ts";
 
-/** Where an action is reported. */
+/** A directory with something beside it, and its lock. */
+interface Target {
+  dir: string;
+  name: string;
+  paths: SwapPaths;
+  lockPath: string;
+  lock: LockState;
+}
+
+/** The list of the report for each action. */
 const LISTS = {
   "restore": "restored",
   "trash": "removed",
   "archive": "skipped",
-  "set aside": "quarantined",
+  "quarantine": "quarantined",
   "keep": "skipped",
 } as const;
+
+const IS_LIVE = "another process is working on it";
+const MAY_LIVE = "it is younger than minAge: its writer may still be alive";
+const UNCLAIMED = "no lock file claims it";
 
 /** One cleanup. */
 export class Sweep {
   readonly #os: Os;
   readonly #settings: CleanupSettings;
   readonly #acts: boolean;
+  readonly #findings: ReportBuilder = new ReportBuilder();
   /** Why versions failed validation, by path. */
   readonly #invalid = new Map<string, string>();
-  readonly #findings: ReportBuilder = new ReportBuilder();
-  /** Abandoned transactions that are completed, or would be. */
+  /** Abandoned transactions that were, or would be, completed. */
   readonly #completed = new Set<string>();
-  /** Versions of the present directory that were put back, by path, and the number of those set aside. */
-  #moved: { back: string[]; aside: number } = { back: [], aside: 0 };
+  /** The present directory: restored versions, and whether any version was renamed. */
+  #restored: string[] = [];
+  #hasRenamed = false;
 
-  /** `acts`: whether to do what is decided, rather than only tell it. */
+  /** `acts`: whether to take the actions, rather than only report them. */
   constructor(os: Os, settings: CleanupSettings, acts: boolean) {
     this.#os = os;
     this.#settings = settings;
     this.#acts = acts;
   }
 
-  /** Cleans up a directory, and those below it if that is wanted. */
+  /** Cleans up a directory, and those below it if `recursive` is set. */
   *run(root: string): Steps<CleanupReport> {
     const { recursive, signal, onProgress } = this.#settings;
     const left = [root];
@@ -68,7 +82,7 @@ export class Sweep {
     return this.#findings.report;
   }
 
-  /** The entries of a directory below the root; none if it can't be listed, which is reported. */
+  /** Lists a directory below the root; a failure is reported. */
   *#list(dir: string): Steps<Entry[]> {
     try {
       // Another process may have put a link in its place.
@@ -82,33 +96,38 @@ export class Sweep {
     }
   }
 
-  /** Cleans up one directory; returns those in it, restored ones included. */
+  /** Cleans up one directory; returns the directories in it, restored ones included. */
   *#directory(dir: string, entries: Entry[]): Steps<string[]> {
-    const leftovers = yield* findLeftovers(this.#os, dir, entries, this.#settings);
-    this.#moved = { back: [], aside: 0 };
-    // First: a transaction is older than what has been made since.
-    for (const name of leftovers.transactions.filter((name) => name.startsWith(".commit-"))) {
-      yield* this.#attempt(inside(dir, name), this.#committed(dir, inside(dir, name)));
-    }
-    for (const name of leftovers.targets) {
-      yield* this.#attempt(inside(dir, name), this.#target(dir, name));
-    }
-    for (const { name, target } of leftovers.stagedFiles) {
-      yield* this.#attempt(inside(dir, name), this.#stagedFile(dir, name, target));
-    }
-    for (const name of leftovers.transactions.filter((name) => name.startsWith(".txn-"))) {
-      const path = inside(dir, name);
-      yield* this.#attempt(path, this.#trash(dir, path, "was not committed"));
-    }
-    yield* this.#attempt(dir, this.#allTrash(dir, leftovers.trash));
-    for (const { name, target, reason } of leftovers.skipped) {
+    const { targets, stagedFiles, trash, uncommitted, committed, skipped, subdirs } =
+      yield* findLeftovers(this.#os, dir, entries, this.#settings);
+    this.#restored = [];
+    this.#hasRenamed = false;
+    // First: a committed transaction is older than everything that was made since.
+    yield* this.#each(dir, committed, (path) => this.#committed(dir, path));
+    yield* this.#each(dir, targets, (_, name) => this.#target(dir, name));
+    const files = stagedFiles.keys();
+    yield* this.#each(dir, files, (path, name) => this.#file(dir, path, stagedFiles.get(name)));
+    yield* this.#each(dir, uncommitted, (path) => this.#trash(dir, path, "it was never committed"));
+    yield* this.#attempt(dir, this.#allTrash(dir, trash));
+    for (const { name, target, reason } of skipped) {
       this.#findings.note("skipped", inside(dir, name), target && inside(dir, target), reason);
     }
-    const { back, aside } = this.#moved;
-    if (back.length + aside > 0) yield* this.#attempt(dir, syncDir(this.#os, dir));
-    return [...leftovers.subdirs.reverse(), ...back];
+    if (this.#hasRenamed) yield* this.#attempt(dir, syncDir(this.#os, dir));
+    return [...subdirs.reverse(), ...this.#restored];
   }
 
+  *#each(
+    dir: string,
+    names: Iterable<string>,
+    clean: (path: string, name: string) => Steps<void>,
+  ): Steps<void> {
+    for (const name of names) {
+      const path = inside(dir, name);
+      yield* this.#attempt(path, clean(path, name));
+    }
+  }
+
+  /** Runs steps; a failure is reported at the path. */
   *#attempt(path: string, steps: Steps<unknown>): Steps<void> {
     this.#settings.signal?.throwIfAborted();
     try {
@@ -118,48 +137,71 @@ export class Sweep {
     }
   }
 
-  /** A directory, and what stands beside it by the names of a swap and of a lock. */
-  *#target(dir: string, name: string): Steps<void> {
+  /** Completes a committed transaction of a process that has ended. */
+  *#committed(dir: string, path: string): Steps<void> {
     const os = this.#os;
+    const stat = yield* lstatOrUndefined(os, path);
+    if (stat?.kind !== "directory") return;
+    const skip = (reason: string): void => this.#findings.note("skipped", path, dir, reason, true);
+    if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return skip(MAY_LIVE);
+    if (this.#acts) {
+      try {
+        const ending = yield* rollForward(os, dir, path);
+        if (ending === "another's") return skip(IS_LIVE);
+        if (ending === "gone") return;
+      } catch (error) {
+        // A file that it needs is missing.
+        if (!isMissing(error)) throw error;
+        return this.#findings.note("failed", path, dir, reasonOf(error, dir), true);
+      }
+    } else {
+      const claimed = yield* claim(os, path);
+      if (claimed === undefined) return skip(IS_LIVE);
+      yield* unclaim(os, claimed);
+    }
+    this.#completed.add(join(path));
+    const reason = "its process ended before all changes were in place";
+    this.#findings.note("rolledForward", path, dir, reason, true);
+  }
+
+  /** Recovers a directory, and removes its lock file. */
+  *#target(dir: string, name: string): Steps<void> {
     const paths = swapPaths(dir, name);
     const lockPath = inside(dir, siblingName("lock", name));
-    const lock = yield* inspectLock(os, lockPath);
-    const hands = (yield* this.#unfinished(dir, lock)) ??
-      (yield* this.#handsOff(lock, lockPath, paths));
-    if (hands !== undefined) {
-      const hasLock = lock.state !== "none" && lock.state !== "users";
-      const there = [...yield* this.#directories(paths), ...hasLock ? [lockPath] : []];
+    const lock = yield* inspectLock(this.#os, lockPath);
+    const target: Target = { dir, name, paths, lockPath, lock };
+    const why = (yield* this.#unfinished(target)) ?? (yield* this.#untouchable(target));
+    if (why !== undefined) {
+      const there = yield* this.#directories(paths);
+      if (lock.state !== "none" && lock.state !== "users") there.push(lockPath);
       for (const path of there) {
-        this.#findings.note("skipped", path, paths.live, hands, lock.claims);
+        this.#findings.note("skipped", path, paths.live, why, lock.claims);
       }
       return;
     }
-    const isClean = this.#acts
-      ? yield* this.#underLock(dir, name, lock, paths)
-      : yield* this.#versions(dir, name, lock, paths);
+    const isClean = yield* (this.#acts ? this.#underLock(target) : this.#versions(target));
     if (lock.state !== "free" || !isClean) return;
-    const reason = lock.claims ? `its holder, ${lock.holder}, has ended` : "nobody holds it";
+    const reason = lock.claims ? `its holder, ${lock.holder}, has ended` : "no process holds it";
     this.#findings.note("removed", lockPath, paths.live, reason, lock.claims);
   }
 
-  /** A lock that is left of a transaction further up leads to it, and stays until that is at its end. */
-  *#unfinished(dir: string, { transaction }: LockState): Steps<string | undefined> {
+  /** Why a target must wait: the lock of a transaction further up stays until that is completed. */
+  *#unfinished({ dir, lock: { transaction } }: Target): Steps<string | undefined> {
     if (transaction === undefined) return undefined;
     if ((yield* lstatOrUndefined(this.#os, inside(dir, transaction))) === undefined) {
       return undefined;
     }
     if (!this.#acts && this.#completed.has(join(dir, transaction))) return undefined;
     const root = yield* this.#os.realpath(inside(dir, dirname(transaction)));
-    return `a transaction is to be brought to its end first: clean up ${JSON.stringify(root)}`;
+    return `a transaction must be completed first: clean up ${JSON.stringify(root)}`;
   }
 
-  /** Why what is beside a target must be left alone, if it must. */
-  *#handsOff(lock: LockState, path: string, paths: SwapPaths): Steps<string | undefined> {
-    const { claimedOnly } = this.#settings;
+  /** Why a target must be left alone, if it must. */
+  *#untouchable({ lock, lockPath, paths }: Target): Steps<string | undefined> {
     if (lock.state === "held") return `${lock.holder} holds its lock`;
-    if (lock.state === "users") return `${JSON.stringify(path)} is in the way of its lock`;
-    if (lock.state === "unknown") return "this runtime can't tell whether its lock is held";
-    if (claimedOnly && !lock.claims) return "no lock file claims it";
+    if (lock.state === "users") return `${JSON.stringify(lockPath)} is in the way of its lock`;
+    if (lock.state === "unknown") return "this runtime can't check whether its lock is held";
+    if (this.#settings.claimedOnly && !lock.claims) return UNCLAIMED;
     if (yield* this.#os.canLock()) return undefined;
     for (const path of yield* this.#directories(paths)) {
       const stat = yield* lstatOrUndefined(this.#os, path);
@@ -176,121 +218,79 @@ export class Sweep {
     return found;
   }
 
-  *#underLock(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<boolean> {
+  *#underLock(target: Target): Steps<boolean> {
     const os = this.#os;
+    const { dir, name, lock: { claims } } = target;
     const held = yield* acquireLock(os, dir, name, { wait: 0, signal: this.#settings.signal });
     let isClean = false;
     try {
-      isClean = yield* this.#versions(dir, name, lock, paths);
-      // What a power cut brings back must be claimed as well.
-      if (isClean && lock.claims) yield* syncDir(os, dir);
+      isClean = yield* this.#versions(target);
+      // A leftover that a power cut brings back must be claimed as well.
+      if (isClean && claims) yield* syncDir(os, dir);
       return isClean;
     } finally {
-      // What stays is still claimed, if it was.
-      if (isClean || !lock.claims) yield* releaseLock(os, held);
+      // The lock file stays beside leftovers that it claims.
+      if (isClean || !claims) yield* releaseLock(os, held);
       else if (held.handle !== undefined) yield* os.close(held.handle);
     }
   }
 
-  /** Decides on the versions of a directory, and acts; whether nothing of a crash is beside it then. */
-  *#versions(dir: string, name: string, lock: LockState, paths: SwapPaths): Steps<boolean> {
+  /** Recovers the versions of a directory; returns whether no leftovers remain beside it. */
+  *#versions({ paths, lock }: Target): Steps<boolean> {
+    const { validate } = this.#settings;
+    const ask = (path: string): Steps<boolean> => askValid(validate, path, this.#invalid);
+    const { found } = yield* findVersions(this.#os, paths, ask);
     let isClean = true;
-    const { found } = yield* findVersions(
-      this.#os,
-      paths,
-      (path) => askValid(this.#settings.validate, path, this.#invalid),
-    );
     for (const action of planRecovery(found)) {
-      const path = action.what === "target" ? paths.live : paths[action.what];
-      let now: string | undefined;
+      const { act, what } = action;
+      const path = paths[what];
+      let { reason } = action;
+      if (this.#invalid.has(path)) reason += ` (${this.#invalid.get(path)})`;
       if (this.#acts) {
-        now = yield* applyAction(this.#os, { dir, name }, paths, action);
-        if (action.act === "restore") this.#moved.back.push(paths.live);
-        if (action.act === "set aside") this.#moved.aside++;
+        const now = yield* applyAction(this.#os, paths, action);
+        if (now !== undefined) reason += `; see ${JSON.stringify(now)}`;
+        if (act === "restore") this.#restored.push(paths.live);
+        if (act === "restore" || act === "quarantine") this.#hasRenamed = true;
       }
-      const reason = this.#why(action, path, now);
-      this.#findings.note(LISTS[action.act], path, paths.live, reason, lock.claims);
-      if (action.act === "keep" && action.what !== "target") isClean = false;
+      this.#findings.note(LISTS[act], path, paths.live, reason, lock.claims);
+      if (act === "keep" && what !== "live") isClean = false;
     }
     return isClean;
   }
 
-  #why({ act, reason }: Action, path: string, now: string | undefined): string {
-    const error = this.#invalid.get(path);
-    const where = (act === "set aside" || act === "archive") && now !== undefined
-      ? `; see ${JSON.stringify(now)}`
-      : "";
-    return reason + (error === undefined ? "" : ` (${error})`) + where;
-  }
-
-  *#stagedFile(dir: string, name: string, of: string | undefined): Steps<void> {
+  /** Removes a staged file; `name` is its target's, if its own name shows one. */
+  *#file(dir: string, path: string, name: string | undefined): Steps<void> {
     const os = this.#os;
-    const path = inside(dir, name);
     const stat = yield* lstatOrUndefined(os, path);
     if (stat?.kind !== "file") return;
-    const target = of === undefined ? undefined : inside(dir, of);
-    const lock = of === undefined
-      ? undefined
-      : yield* inspectLock(os, inside(dir, siblingName("lock", of)));
-    const claimed = lock?.claims ?? false;
-    if (this.#settings.claimedOnly && !claimed) {
-      return this.#findings.note("skipped", path, target, "no lock file claims it");
-    }
-    if (!this.#isOld(stat)) return this.#findings.note("skipped", path, target, MAY_LIVE, claimed);
+    const target = name === undefined ? undefined : inside(dir, name);
+    const claimed = name !== undefined &&
+      (yield* inspectLock(os, inside(dir, siblingName("lock", name)))).claims;
+    const note = (list: "skipped" | "removed", reason: string): void =>
+      this.#findings.note(list, path, target, reason, claimed);
+    if (this.#settings.claimedOnly && !claimed) return note("skipped", UNCLAIMED);
+    if (!this.#isOld(stat)) return note("skipped", MAY_LIVE);
     if (this.#acts) yield* os.unlink(path);
-    const reason = of === undefined
-      ? "a *.tmp file (legacyTmp)"
-      : "left by a write that did not end";
-    this.#findings.note("removed", path, target, reason, claimed);
-  }
-
-  /** A committed transaction of a process that has ended is brought to its end. */
-  *#committed(dir: string, path: string): Steps<void> {
-    const os = this.#os;
-    const stat = yield* lstatOrUndefined(os, path);
-    if (stat?.kind !== "directory") return;
-    const keep = (reason: string): void => this.#findings.note("skipped", path, dir, reason, true);
-    if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return keep(MAY_LIVE);
-    if (this.#acts) {
-      try {
-        const ending = yield* rollForward(os, dir, path);
-        if (ending === "another's") return keep(IS_LIVE);
-        if (ending === "gone") return;
-      } catch (error) {
-        // What is missing is something that it needs.
-        if (!isMissing(error)) throw error;
-        return this.#findings.note("failed", path, dir, reasonOf(error, dir), true);
-      }
-    } else {
-      const claimed = yield* claim(os, path);
-      if (claimed === undefined) return keep(IS_LIVE);
-      yield* unclaim(os, claimed);
-    }
-    this.#completed.add(join(path));
-    const reason = "its process ended before all of it was in place";
-    this.#findings.note("rolledForward", path, dir, reason, true);
+    note("removed", name ? "left by an interrupted write" : "a *.tmp file (legacyTmp)");
   }
 
   *#allTrash(dir: string, names: string[]): Steps<void> {
-    // By its name before that, which a power cut may bring back, it may need what is in it.
+    // A power cut may bring back its former name, under which its content may be needed.
     if (this.#acts && names.length > 0) yield* syncDir(this.#os, dir);
-    for (const name of names) {
-      const path = inside(dir, name);
-      yield* this.#attempt(path, this.#trash(dir, path, "was being deleted"));
-    }
+    yield* this.#each(dir, names, (path) => this.#trash(dir, path, "its deletion was interrupted"));
   }
 
   *#trash(dir: string, path: string, reason: string): Steps<void> {
     const os = this.#os;
     const stat = yield* lstatOrUndefined(os, path);
     if (stat?.kind !== "directory") return;
-    const keep = (reason: string): void => this.#findings.note("skipped", path, undefined, reason);
-    if (this.#settings.claimedOnly) return keep("no lock file claims it");
+    const skip = (reason: string): void => this.#findings.note("skipped", path, undefined, reason);
+    if (this.#settings.claimedOnly) return skip(UNCLAIMED);
     const claimed = yield* claim(os, path);
-    if (claimed === undefined) return keep(IS_LIVE);
+    if (claimed === undefined) return skip(IS_LIVE);
     try {
-      if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return keep(MAY_LIVE);
-      // By a rename first: a mount point can't be renamed.
+      if (!(yield* canClaim(os, path)) && !this.#isOld(stat)) return skip(MAY_LIVE);
+      // Renamed first: a mount point can't be renamed.
       if (this.#acts) yield* trashClaimed(os, dir, path);
     } finally {
       yield* unclaim(os, claimed);
@@ -302,6 +302,3 @@ export class Sweep {
     return isOld(Date.now() - Math.max(mtime, ctime), this.#settings.minAge);
   }
 }
-
-const IS_LIVE = "another process is working on it";
-const MAY_LIVE = "it is younger than minAge: its writer may live";

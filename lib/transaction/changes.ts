@@ -1,14 +1,14 @@
-/** What a transaction is to change: all of it below its root and on its file system, nothing named twice. */
+/** The changes that a transaction plans: all below its root, on its file system, and without overlap. */
 
 import { dirname } from "node:path";
 import { RefusedError } from "../core/errors.ts";
-import type { Os, Stat } from "../os/port.ts";
 import { inside, parentsOf, split } from "../core/paths.ts";
-import type { DirStage } from "../dir/dir_stage.ts";
-import type { PendingChange } from "../journal/record.ts";
 import type { Steps } from "../core/steps.ts";
+import type { Os, Stat } from "../os/port.ts";
 import { locate, lstatOrUndefined } from "../fs/target.ts";
+import type { PendingChange } from "../journal/record.ts";
 import { canonicalPath, relativeTo } from "../journal/within_root.ts";
+import type { DirStage } from "../dir/dir_stage.ts";
 
 /** A directory that a transaction stages, and swaps in. */
 export interface DirChange {
@@ -19,12 +19,12 @@ export interface DirChange {
   stage: DirStage;
 }
 
-/** A change as it is called for. */
+/** A change before the commit. */
 export type PlannedChange =
   | PendingChange & { do: Exclude<PendingChange["do"], "swap"> }
   | DirChange;
 
-/** The changes of a transaction, as they are called for. */
+/** The changes of a transaction, in the order of the calls. */
 export class Changes {
   readonly #os: Os;
   readonly #given: string;
@@ -32,14 +32,14 @@ export class Changes {
   readonly root: string;
   readonly #dev: number;
   readonly list: PlannedChange[] = [];
-  /** What is named, what that is in, and the directories that are to be made. */
-  readonly #named = new Set<string>();
+  /** Paths that are changed, the directories above them, and the directories to be made. */
+  readonly #changed = new Set<string>();
   readonly #above = new Set<string>();
   readonly #made = new Set<string>();
-  /** What directories really are, by the paths by which they were found. */
+  /** Canonical paths of directories, by the paths by which they were found. */
   readonly #dirs = new Map<string, string>();
 
-  /** `given` is the root, as the caller calls it. */
+  /** `given` is the caller's path of the root. */
   constructor(os: Os, given: string, root: string, dev: number) {
     this.#os = os;
     this.#given = given;
@@ -47,17 +47,17 @@ export class Changes {
     this.#dev = dev;
   }
 
-  /** The name under which the next thing is staged. */
+  /** The name under which the next change is staged. */
   get next(): string {
     return `${this.list.length}`;
   }
 
-  /** A relative path's whole one. */
+  /** The whole path of a relative one. */
   at(path: string): string {
     return inside(this.root, path);
   }
 
-  /** Finds what a caller's path means; what another change is about, or `other`, is refused. */
+  /** Resolves a caller's path; refuses one that overlaps another change, or `other`. */
   *find(
     given: string,
     followSymlink: boolean,
@@ -66,12 +66,11 @@ export class Changes {
     const lexical = relativeTo([this.#given, this.root], given);
     const found = yield* locate(this.#os, this.at(lexical), followSymlink);
     const path = yield* this.#canonical(found.path);
-    const isNamed = (path: string): boolean => path === other || this.#named.has(path);
+    const isChanged = (path: string): boolean => path === other || this.#changed.has(path);
     const isAbove = this.#above.has(path) || other?.startsWith(path + "/");
-    if (isAbove || [path, ...parentsOf(path)].some(isNamed)) {
-      throw new TypeError(
-        `${JSON.stringify(given)} is named twice in one transaction, or in what else is changed`,
-      );
+    if (isAbove || [path, ...parentsOf(path)].some(isChanged)) {
+      const what = `${JSON.stringify(given)}, or a path above or below it,`;
+      throw new TypeError(`${what} is already changed by this transaction`);
     }
     const { stat } = found;
     if (stat !== undefined && stat.dev !== this.#dev) {
@@ -80,7 +79,7 @@ export class Changes {
     return { path, stat };
   }
 
-  /** Where a path really is; each directory is looked up once, and again when the changes are made. */
+  /** Resolves the links in a path; each directory once, and again when the changes are made. */
   *#canonical(path: string): Steps<string> {
     const { dir, name } = split(path);
     const known = this.#dirs.get(dir);
@@ -90,16 +89,15 @@ export class Changes {
     return canonical;
   }
 
-  /** Adds a change. */
   add(change: PlannedChange): void {
     for (const path of "to" in change ? [change.path, change.to] : [change.path]) {
-      this.#named.add(path);
+      this.#changed.add(path);
       for (const above of parentsOf(path)) this.#above.add(above);
     }
     this.list.push(change);
   }
 
-  /** Adds that the directory of a path is made, if it is missing; returns its attributes, if it is not. */
+  /** Plans to make the directory above a path, if it is missing; else returns its attributes. */
   *makeAbove(path: string): Steps<Stat | undefined> {
     const above = dirname(path);
     // In the root itself, the transaction's directory has inherited the group.

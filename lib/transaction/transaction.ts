@@ -1,6 +1,4 @@
-/**
- * Several files and trees below one directory, changed together or not at all.
- */
+/** Changes several files and directories below one root together, or not at all. */
 
 import { toPath } from "../core/paths.ts";
 import { runSync, type Steps } from "../core/steps.ts";
@@ -16,25 +14,26 @@ import {
 import { type Transaction, TransactionSteps, type TransactionSync } from "./transaction_steps.ts";
 
 /**
- * Changes several files and trees below one directory: all of it happens, or nothing does, crashes and
- * power cuts included. Changes are staged as the function calls for them, and made when it has returned;
- * what it throws makes none. What a crash interrupts after that, the next transaction on the same root
- * or a `cleanup` of it brings to its end.
+ * Changes several files and directories below one root atomically: all changes take effect or none, even
+ * after a crash or a power failure. The function plans and stages the changes; they are committed after it
+ * has returned. If it throws, nothing changes. The next transaction on the same root, or a `cleanup` of it,
+ * completes a committed transaction that a crash interrupted.
  *
- * Transactions on one root come one after the other, by its lock. A reader that does not take that lock
- * (see `lock`) may see one file changed and another not yet. A path may be named once, and nothing in it.
+ * The root's lock serialises transactions. A reader that does not take that lock (see `lock`) may see one
+ * file changed and another not yet. A transaction changes each path once, and neither a path above nor one
+ * below it.
  *
- * Permissions in Deno: `--allow-read` and `--allow-write` for the root, and for the directory above
- * it, where its lock is.
+ * Permissions in Deno: `--allow-read` and `--allow-write` for the root, and for the directory above it, which
+ * holds its lock.
  *
- * @param root The directory that all of it is in.
- * @param change Calls for the changes.
- * @param options What differs from the defaults.
- * @returns What was done.
- * @throws {TypeError | RangeError} For a mistake in the call; nothing was changed.
- * @throws {UntornError} When it failed. With the outcome `"unchanged"` nothing was changed; with
- * `"replaced"` it is committed, and a cleanup makes what changes are still missing. The code is
- * `ERR_SOURCE` if the function threw (see `cause`).
+ * @param root The directory that contains all changed paths.
+ * @param change Plans the changes.
+ * @param options Options; see {@link TransactionOptions}.
+ * @returns A summary of the transaction.
+ * @throws {TypeError | RangeError} If an argument is invalid; nothing was changed.
+ * @throws {UntornError} If the transaction failed. With the outcome `"unchanged"` nothing was changed; with
+ * `"replaced"` it is committed, and a cleanup makes the changes that are missing. The code is `ERR_SOURCE` if
+ * the function threw (see `cause`).
  *
  * @example A settings file, and what was computed from it
  * ```ts

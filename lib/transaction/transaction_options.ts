@@ -1,6 +1,6 @@
 /** The options of a transaction, and its result. */
 
-import { type Durability, known, type Settings, withDefaults } from "../core/options.ts";
+import { known, type Settings, withDefaults } from "../core/options.ts";
 import {
   CONTENT_TABLE,
   type DirOptions,
@@ -19,7 +19,7 @@ export type TransactionSettings = Settings<TransactionOptions, "signal">;
 
 /** Options of a file that a transaction writes. */
 export interface ChangeOptions {
-  /** The permission bits, set exactly. When absent, an existing file's are kept. */
+  /** The permission bits, set exactly. By default, an existing file keeps its own. */
   mode?: number;
 }
 
@@ -39,26 +39,22 @@ export function partSettings(
 }
 
 /** Checks the options of `transaction`. */
-export function transactionSettings(
-  options: TransactionOptions | undefined,
-): TransactionSettings {
+export function transactionSettings(options: TransactionOptions | undefined): TransactionSettings {
   return withDefaults<TransactionOptions, "signal">(options, SHARED_TABLE);
 }
 
-/** One thing that a transaction has changed; paths are relative to its root. */
+/** One change that a transaction made; paths are relative to its root. */
 export type TransactionChange =
   | { do: "write" | "remove"; path: string }
   | { do: "rename"; path: string; to: string }
   | { do: "persist" } & Pick<PersistResult, "path" | "swap" | "written" | "carried" | "rescued">;
 
-/** What a transaction has done. */
-export interface TransactionResult {
+/** A summary of a transaction. */
+export interface TransactionResult extends Pick<PersistResult, "durability"> {
   /** The root, as it was given. */
   path: string;
-  /** What was changed, in the order of the calls. */
+  /** The changes, in the order of the calls. */
   changes: TransactionChange[];
-  /** What has been made sure of: what was asked for, or `"file"` where directories can't be synced. */
-  durability: Durability;
-  /** What went wrong after all was safely in place; empty if nothing did. */
+  /** Failures after all changes were safely in place; empty if there were none. */
   warnings: string[];
 }

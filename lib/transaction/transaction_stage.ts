@@ -1,14 +1,14 @@
 /**
  * The protocol of a transaction below a root R, under the lock of R:
  *
- *     complete abandoned ones → make R/.txn-T → stage and sync all of it →
- *     rename it to R/.commit-T, sync R: the commit → make each change → sync → trash it
+ *     complete abandoned transactions → make R/.txn-T → stage and sync all of it →
+ *     rename it to R/.commit-T, sync R: the commit → make each change → sync → trash R/.commit-T
  *
  *     new ──open──▶ open ──commit──▶ committed
  *                    └──discard, fail──▶ discarded
  *
- * A failure before the commit leaves everything as it was. After it, all of it happens: an abandoned transaction
- * is completed by the next one, or by a cleanup.
+ * A failure before the commit leaves everything as it was. After the commit, all changes will be made: the next
+ * transaction, or a cleanup, completes an abandoned one.
  */
 
 import {
@@ -22,9 +22,7 @@ import {
 import { committedName, transactionName } from "../core/names.ts";
 import { inside, split } from "../core/paths.ts";
 import type { Steps } from "../core/steps.ts";
-import { DirStage, type SealedDir } from "../dir/dir_stage.ts";
-import type { DirSettings } from "../dir/dir_options.ts";
-import { finish, type Swapped } from "../dir/publish.ts";
+import type { Handle, Os, Stat } from "../os/port.ts";
 import { type Claim, makeClaimed, unclaim } from "../fs/claim.ts";
 import { describeFailure } from "../fs/failure.ts";
 import { ENTRY_RULES, groupFor } from "../fs/metadata.ts";
@@ -35,27 +33,31 @@ import { previousPath } from "../journal/apply.ts";
 import { commitAll } from "../journal/commit.ts";
 import { fingerprint, type PendingChange } from "../journal/record.ts";
 import { completeAbandoned } from "../journal/roll_forward.ts";
-import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
-import type { Handle, Os } from "../os/port.ts";
 import { BlockWriter } from "../stage/block_writer.ts";
 import { cancel, type Source } from "../stage/content.ts";
 import type { Stage } from "../stage/lifecycle.ts";
+import { acquireLock, type HeldLock, releaseLock } from "../lock/lock_file.ts";
+import type { DirSettings, PersistResult } from "../dir/dir_options.ts";
+import { DirStage, type SealedDir } from "../dir/dir_stage.ts";
+import { finish } from "../dir/publish.ts";
 import { Changes, type DirChange, type PlannedChange } from "./changes.ts";
-import { LockedTargets } from "./locked_targets.ts";
+import { lockTarget } from "./lock_target.ts";
 import type { TransactionResult, TransactionSettings } from "./transaction_options.ts";
 
-/** Up to this number, files are synced one by one: a sync of the file system waits for others' files, too. */
+/** Number of files that are synced one by one: a sync of the file system waits for other processes' files, too. */
 const SYNCED = 8;
 
-/** A transaction on its way: open, change, then commit or fail or discard. */
+/** A transaction: open it, plan changes, then commit or discard it, or fail. */
 export class TransactionStage implements Stage<TransactionResult> {
   readonly #os: Os;
   readonly #given: string;
   readonly #settings: TransactionSettings;
-  readonly #targets: LockedTargets;
+  readonly #warnings: string[] = [];
+  /** Locks of targets, and of the root, which is the last. */
+  readonly #locks: HeldLock[] = [];
+  readonly #sealed = new Map<DirChange, SealedDir>();
   #changes: Changes | undefined;
-  #lock: HeldLock | undefined;
-  /** The transaction's directory, as it is staged, and its mark. */
+  /** The transaction's directory before the commit, and the mark on it. */
   #dir: string | undefined;
   #claimed: Claim | undefined;
   #synced = 0;
@@ -65,7 +67,6 @@ export class TransactionStage implements Stage<TransactionResult> {
     this.#os = os;
     this.#given = given;
     this.#settings = settings;
-    this.#targets = new LockedTargets(os, settings);
   }
 
   /** Locks the root, and completes abandoned transactions there. */
@@ -79,17 +80,17 @@ export class TransactionStage implements Stage<TransactionResult> {
     this.#changes = new Changes(os, this.#given, root, dev);
     const { dir, name } = split(root);
     if (lock && name === "") {
-      const why = "it has no directory above it for its lock (lock: false)";
+      const why =
+        "it has no directory above it to hold its lock; allow it without one (lock: false)";
       throw new RefusedError("EINVAL", root, why);
     }
-    if (lock) this.#lock = yield* acquireLock(os, dir, name, this.#settings);
+    if (lock) this.#locks.push(yield* acquireLock(os, dir, name, this.#settings));
     yield* completeAbandoned(os, root, this.#settings);
     ({ path: this.#dir, claimed: this.#claimed } = yield* makeClaimed(os, root, transactionName));
   }
 
   /** Stages a file. */
   *write(given: string, source: Source, mode: number | undefined): Steps<void> {
-    const os = this.#os;
     const { signal, durability } = this.#settings;
     const changes = this.#changes!;
     try {
@@ -104,7 +105,7 @@ export class TransactionStage implements Stage<TransactionResult> {
       const sync = durability !== "none" && !(yield* this.#isSyncedLater());
       const file = { rules: { ...ENTRY_RULES, mode, group }, old: stat, sync };
       yield* fillFile(
-        os,
+        this.#os,
         inside(this.#dir!, staged),
         file,
         (file) => new BlockWriter(file, { signal, onProgress: undefined }).writeAll(source),
@@ -116,7 +117,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     }
   }
 
-  /** A few files are synced one by one; all others together, when they are committed. */
+  /** Syncs a few files one by one, and all others together at the commit. */
   *#isSyncedLater(): Steps<boolean> {
     if (this.#synced++ === SYNCED) this.#wholeFs = yield* this.#os.openFs(this.#dir!);
     return this.#wholeFs !== undefined;
@@ -128,7 +129,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     if (wholeFs !== undefined) yield* this.#os.closeFs(wholeFs);
   }
 
-  /** Stages a directory, which `fill` fills; it is locked until the end. */
+  /** Stages a directory, which `fill` fills; it is locked until the transaction ends. */
   *persist(
     given: string,
     settings: DirSettings,
@@ -145,25 +146,22 @@ export class TransactionStage implements Stage<TransactionResult> {
     yield* fill(stage);
   }
 
-  /** Notes that a file or a tree is to be removed; false if there is none. */
+  /** Plans the removal of a file or a tree; returns false if there is none. */
   *remove(given: string): Steps<boolean> {
     const changes = this.#changes!;
-    const { path, stat: found } = yield* changes.find(given, false);
-    const stat = yield* this.#targets.lock(changes.at(path), found, this.#committed);
+    const { path, stat } = yield* this.#findAndLock(given);
     if (stat === undefined) return false;
     if (stat.kind === "directory") yield* refuseMounts(this.#os, changes.at(path));
     changes.add({ do: "remove", path, staged: changes.next });
     return true;
   }
 
-  /** Notes that a file or a tree is to get another name. */
+  /** Plans the renaming of a file or a tree. */
   *rename(given: string, givenTo: string): Steps<void> {
     const changes = this.#changes!;
-    const { path, stat: found } = yield* changes.find(given, false);
-    const stat = yield* this.#targets.lock(changes.at(path), found, this.#committed);
+    const { path, stat } = yield* this.#findAndLock(given);
     if (stat === undefined) throw new OsError("ENOENT", "lstat", changes.at(path));
-    const { path: to, stat: foundThere } = yield* changes.find(givenTo, false, path);
-    const there = yield* this.#targets.lock(changes.at(to), foundThere, this.#committed);
+    const { path: to, stat: there } = yield* this.#findAndLock(givenTo, path);
     if (there !== undefined && (there.kind === "directory" || stat.kind === "directory")) {
       const why = `${JSON.stringify(to)} exists already; remove it first, in another transaction`;
       throw new RefusedError("EEXIST", changes.at(to), why);
@@ -173,6 +171,19 @@ export class TransactionStage implements Stage<TransactionResult> {
     changes.add({ do: "rename", path, to, moved: { ino, birth } });
   }
 
+  /** Resolves a path other than `other`; locks and recovers the directory there. */
+  *#findAndLock(
+    given: string,
+    other?: string,
+  ): Steps<{ path: string; stat: Stat | undefined }> {
+    const { path, stat: found } = yield* this.#changes!.find(given, false, other);
+    const whole = this.#changes!.at(path);
+    const target = yield* lockTarget(this.#os, whole, found, this.#settings, this.#committed);
+    if (target.lock !== undefined) this.#locks.splice(-1, 0, target.lock);
+    this.#warnings.push(...target.warnings);
+    return { path, stat: target.live };
+  }
+
   /** The transaction's directory after the commit, under the same digits. */
   get #committed(): string {
     return inside(this.#changes!.root, committedName(this.#dir!.slice(-12)));
@@ -180,131 +191,111 @@ export class TransactionStage implements Stage<TransactionResult> {
 
   /** Makes all changes, or none. */
   *commit(): Steps<TransactionResult> {
-    const os = this.#os;
     const { durability, signal } = this.#settings;
     const { root, list } = this.#changes!;
-    const { warnings } = this.#targets;
+    const warnings = this.#warnings;
     const result: TransactionResult = { path: this.#given, changes: [], durability, warnings };
     signal?.throwIfAborted();
     if (list.length === 0) {
       yield* this.discard();
       return result;
     }
-    const sealed = new Map<DirChange, SealedDir>();
     const changes: PendingChange[] = [];
-    for (const change of list) changes.push(yield* this.#seal(change, sealed));
-    if (this.#wholeFs !== undefined) yield* os.syncFs(this.#wholeFs);
+    for (const change of list) changes.push(yield* this.#seal(change));
+    if (this.#wholeFs !== undefined) yield* this.#os.syncFs(this.#wholeFs);
     yield* this.#closeFs();
-    const committed = this.#committed;
-    const sync = durability !== "none";
-    const durable = yield* commitAll(os, {
-      ...{ root, staged: this.#dir!, committed, changes, sync, signal },
-    });
-    if (durability === "full" && !durable) result.durability = "file";
-    yield* afterReplacing(this.#finish(sealed, durable, result));
+    const [staged, committed, sync] = [this.#dir!, this.#committed, durability !== "none"];
+    const commit = { root, staged, committed, changes, sync, signal };
+    const isDurable = yield* commitAll(this.#os, commit);
+    if (durability === "full" && !isDurable) result.durability = "file";
+    yield* afterReplacing(this.#finish(isDurable, result));
     return result;
   }
 
-  /** Completes a staged directory, of which the record says what it replaces. */
-  *#seal(change: PlannedChange, sealed: Map<DirChange, SealedDir>): Steps<PendingChange> {
+  /** Completes a staged directory, whose record says which version it replaces. */
+  *#seal(change: PlannedChange): Steps<PendingChange> {
     if (change.do !== "persist") return change;
     const { path, staged, stage } = change;
-    const dir = yield* stage.seal();
-    sealed.set(change, dir);
-    const { ino } = yield* this.#os.lstat(dir.paths.staging);
-    return { do: "swap", path, staged, ino, before: fingerprint(dir.target.stat) };
+    const sealed = yield* stage.seal();
+    this.#sealed.set(change, sealed);
+    const { ino } = yield* this.#os.lstat(sealed.paths.staging);
+    return { do: "swap", path, staged, ino, before: fingerprint(sealed.target.stat) };
   }
 
-  /** Retires previous versions, removes the transaction's directory, and gives the locks back. */
-  *#finish(
-    sealed: ReadonlyMap<DirChange, SealedDir>,
-    durable: boolean,
-    result: TransactionResult,
-  ): Steps<void> {
-    const committed = this.#committed;
+  /** Retires previous versions, removes the transaction's directory, and releases the locks. */
+  *#finish(durable: boolean, { changes, warnings }: TransactionResult): Steps<void> {
+    const os = this.#os;
     for (const change of this.#changes!.list) {
       const { path } = change;
-      if (change.do === "write" || change.do === "remove") {
-        result.changes.push({ do: change.do, path });
-      } else if (change.do === "rename") result.changes.push({ do: "rename", path, to: change.to });
+      if (change.do === "write" || change.do === "remove") changes.push({ do: change.do, path });
+      else if (change.do === "rename") changes.push({ do: "rename", path, to: change.to });
       else if (change.do === "persist") {
-        yield* this.#finishDir(change, sealed.get(change)!, durable, result);
+        const { swap, written, carried, rescued, ...rest } = yield* this.#finishDir(
+          change,
+          durable,
+        );
+        changes.push({ do: "persist", path, swap, written, carried, rescued });
+        warnings.push(...change.stage.warnings, ...rest.warnings);
       }
     }
+    const warn = (path: string, { code }: OsError): unknown =>
+      warnings.push(
+        `${JSON.stringify(path)} could not be removed (${code}): a cleanup tries again`,
+      );
+    const committed = this.#committed;
     const sync = this.#settings.durability !== "none";
-    const warn = (what: string): unknown => result.warnings.push(`${what}: a cleanup tries again`);
-    const left = yield* catchOsError(trashClaimed(this.#os, this.#changes!.root, committed, sync));
-    if (left !== undefined) {
-      warn(`${JSON.stringify(committed)} could not be deleted (${left.code})`);
-    }
-    yield* unclaim(this.#os, this.#claimed);
-    for (const error of [yield* this.#targets.release(), yield* this.#unlock()]) {
-      if (error !== undefined) warn(`a lock file could not be removed (${error.message})`);
+    const left = yield* catchOsError(trashClaimed(os, this.#changes!.root, committed, sync));
+    if (left !== undefined) warn(committed, left);
+    yield* unclaim(os, this.#claimed);
+    for (const lock of this.#locks.splice(0)) {
+      const error = yield* catchOsError(releaseLock(os, lock));
+      if (error !== undefined) warn(lock.path, error);
     }
   }
 
-  *#finishDir(
-    { path, staged, stage }: DirChange,
-    sealed: SealedDir,
-    durable: boolean,
-    result: TransactionResult,
-  ): Steps<void> {
+  /** Retires the previous version of a directory, which the swap left in the transaction's directory. */
+  *#finishDir(change: DirChange, durable: boolean): Steps<PersistResult> {
     const os = this.#os;
+    const { path, staged, stage } = change;
+    const sealed = this.#sealed.get(change)!;
     const staging = inside(this.#committed, staged);
     const old = previousPath(staging);
     const isRenamed = (yield* lstatOrUndefined(os, old)) !== undefined;
     const isExchanged = !isRenamed && (yield* lstatOrUndefined(os, staging)) !== undefined;
-    const swapped: Swapped = {
-      swap: isExchanged ? "exchange" : isRenamed ? "rename" : "create",
-      durable,
-    };
+    const swap = isExchanged ? "exchange" : isRenamed ? "rename" : "create";
     const now = { ...sealed, paths: { ...sealed.paths, staging, old } };
-    const { warnings, swap, written, carried, rescued } = yield* finish(
-      os,
-      path,
-      now,
-      swapped,
-      stage.settings,
-    );
-    yield* stage.close(warnings);
-    result.changes.push({ do: "persist", path, swap, written, carried, rescued });
-    result.warnings.push(...stage.warnings, ...warnings);
+    const result = yield* finish(os, path, now, { swap, durable }, stage.settings);
+    yield* stage.close(result.warnings);
+    return result;
   }
 
-  *#unlock(): Steps<OsError | undefined> {
-    const lock = this.#lock;
-    this.#lock = undefined;
-    return lock && (yield* catchOsError(releaseLock(this.#os, lock)));
-  }
-
-  /** Removes everything that was staged, and gives the locks back whatever happens. */
+  /** Removes everything that was staged, and releases the locks even if that fails. */
   *discard(): Steps<void> {
     const error = yield* this.#end(false);
     if (error !== undefined) throw error;
   }
 
-  /** The same; a committed transaction stays, to be completed by a recovery. Returns the first error. */
-  *#end(isCommitted: boolean): Steps<OsError | undefined> {
-    const [dir, claimed] = [this.#dir, this.#claimed];
-    this.#dir = this.#claimed = undefined;
-    const stages =
-      this.#changes?.list.flatMap((change) => change.do === "persist" ? [change.stage] : []) ?? [];
-    if (isCommitted) { for (const stage of stages) stage.leave(); }
-    const steps: Steps<unknown>[] = [this.#closeFs(), ...stages.map((stage) => stage.discard())];
-    if (dir !== undefined && !isCommitted) {
-      steps.push(trashClaimed(this.#os, this.#changes!.root, dir));
-    }
-    const error = yield* catchOsErrors([...steps, unclaim(this.#os, claimed)]);
-    const unlocked = [yield* this.#targets.release(), yield* this.#unlock()];
-    return error ?? unlocked.find((error) => error !== undefined);
-  }
-
   *fail(error: unknown): Steps<unknown> {
     const isCommitted = outcomeOf(error) !== "unchanged";
     const path = this.#dir === undefined ? this.#given : isCommitted ? this.#committed : this.#dir;
-    const left = yield* this.#end(isCommitted);
-    return describeFailure(error, "change", this.#given, {
-      ...{ existed: true, path, leftover: left?.path },
-    });
+    const leftover = (yield* this.#end(isCommitted))?.path;
+    return describeFailure(error, "change", this.#given, { existed: true, path, leftover });
+  }
+
+  /** Discards the stage; a committed transaction is left to recovery. Returns the first error. */
+  #end(isCommitted: boolean): Steps<OsError | undefined> {
+    const os = this.#os;
+    const [dir, claimed] = [this.#dir, this.#claimed];
+    this.#dir = this.#claimed = undefined;
+    const planned = this.#changes?.list ?? [];
+    const stages = planned.flatMap((change) => change.do === "persist" ? [change.stage] : []);
+    if (isCommitted) { for (const stage of stages) stage.leave(); }
+    return catchOsErrors([
+      this.#closeFs(),
+      ...stages.map((stage) => stage.discard()),
+      ...dir === undefined || isCommitted ? [] : [trashClaimed(os, this.#changes!.root, dir)],
+      unclaim(os, claimed),
+      ...this.#locks.splice(0).map((lock) => releaseLock(os, lock)),
+    ]);
   }
 }

@@ -2,8 +2,7 @@
 
 import { known, permissionBits } from "../core/options.ts";
 import { checkEntryName } from "../core/paths.ts";
-import { type Steps, waitFor } from "../core/steps.ts";
-import type { DirStage } from "../dir/dir_stage.ts";
+import { runSync, type Steps, waitFor } from "../core/steps.ts";
 import type { Os } from "../os/port.ts";
 import {
   asyncSource,
@@ -23,6 +22,9 @@ import {
   StageLifecycle,
   syncMethods,
 } from "../stage/lifecycle.ts";
+import type { DirSettings } from "../dir/dir_options.ts";
+import type { DirStage } from "../dir/dir_stage.ts";
+import type { StagedDir, StagedDirSync } from "../dir/stage_dir.ts";
 import {
   type ChangeOptions,
   partSettings,
@@ -32,47 +34,31 @@ import {
 } from "./transaction_options.ts";
 import { TransactionStage } from "./transaction_stage.ts";
 
-/** A directory on its way, as the function is handed it that fills it. */
-export interface DirWriter {
-  /** The directory, which may be filled by any other means as well. */
-  readonly path: string;
-  /** Writes an entry, by its path in the directory; directories above it are made. */
-  write(relative: string, content: Content): Promise<void>;
-}
-
-/** The same with synchronous methods. */
-export interface DirWriterSync {
-  /** See {@link DirWriter.path}. */
-  readonly path: string;
-  /** See {@link DirWriter.write}. */
-  write(relative: string, content: SyncContent): void;
-}
-
-/** What a transaction can change; all paths are below its root, relative to it or absolute. */
+/** The changes that a transaction offers; all paths are below its root, relative to it or absolute. */
 export interface Transaction {
   /**
-   * Replaces or creates a file; directories above it are made. A link stays, what it leads to is
-   * replaced.
+   * Replaces or creates a file, and makes missing directories above it. Follows a symbolic link: the link
+   * stays, and its target is replaced.
    */
   write(path: string, content: Content, options?: ChangeOptions): Promise<void>;
-  /** The same for a value as JSON, indented by two spaces. */
+  /** Writes a value as JSON, indented by two spaces; otherwise like {@link Transaction.write}. */
   writeJson(path: string, value: unknown, options?: ChangeOptions): Promise<void>;
   /**
-   * Replaces or creates a directory, as `persistDir` does, with what it carries over; it is locked until
-   * the transaction ends. A function may fill it instead of entries.
+   * Replaces or creates a directory, as `persistDir` does, and carries over its other entries. The
+   * directory is locked until the transaction ends. A function may fill it instead of entries.
    */
   persistDir(
     path: string,
     entries: DirEntries | ((stage: DirWriter) => void | Promise<void>),
     options?: TransactionDirOptions,
   ): Promise<void>;
-  /** Removes a file, a link or a directory with all that is in it; false if nothing is there. */
+  /** Removes a file, a link or a directory with its content; resolves to false if there is none. */
   remove(path: string): Promise<boolean>;
-  /** Gives a file or a directory another name; a file may replace a file. */
+  /** Renames a file or a directory; a file may replace a file. */
   rename(path: string, to: string): Promise<void>;
 }
 
-/** What a synchronous transaction can change. */
+/** The synchronous version of {@link Transaction}. */
 export interface TransactionSync {
   /** See {@link Transaction.write}. */
   write(path: string, content: SyncContent, options?: ChangeOptions): void;
@@ -90,19 +76,25 @@ export interface TransactionSync {
   rename(path: string, to: string): void;
 }
 
-/** Fills a staged directory by a caller's function. */
+/** A staged directory, for the function that fills it. */
+export type DirWriter = Pick<StagedDir, "path" | "write">;
+
+/** The synchronous version of {@link DirWriter}. */
+export type DirWriterSync = Pick<StagedDirSync, "path" | "write">;
+
+/** Runs a caller's function that fills a staged directory. */
 type FillDir = (dir: DirStage, fill: never) => Steps<void>;
 
-/** A transaction on its way; a change that fails fails all of it. */
-export class TransactionSteps {
+/** A transaction as steps; the failure of one change fails all of it. */
+export class TransactionSteps extends StageLifecycle<TransactionResult> {
   readonly #stage: TransactionStage;
-  readonly #lifecycle: StageLifecycle<TransactionResult>;
   readonly #settings: TransactionSettings;
 
   constructor(os: Os, root: string, settings: TransactionSettings) {
+    const stage = new TransactionStage(os, root, settings);
+    super(root, stage);
+    this.#stage = stage;
     this.#settings = settings;
-    this.#stage = new TransactionStage(os, root, settings);
-    this.#lifecycle = new StageLifecycle(root, this.#stage);
   }
 
   get signal(): AbortSignal | undefined {
@@ -110,56 +102,33 @@ export class TransactionSteps {
   }
 
   open(): Steps<void> {
-    return this.#lifecycle.attempt(this.#stage.open());
+    return this.attempt(this.#stage.open());
   }
 
-  /** Makes changes; a mistake in one fails the transaction, whether the caller awaits the change or not. */
+  /** Plans a change. An invalid argument fails the transaction, whether the caller awaits the change or not. */
   change<T>(steps: (stage: TransactionStage) => Steps<T>): Steps<T> {
     const stage = this.#stage;
-    return this.#lifecycle.attempt(function* () {
+    return this.attempt(function* () {
       return yield* steps(stage);
     }());
   }
 
-  /** Fails for an error of the caller's function; its mistakes in calls stay as they are. */
+  /** Fails for an error of the caller's function; a `TypeError` stays as it is. */
   failChanging(error: unknown): Steps<never> {
     const isMistake = error instanceof TypeError && !this.signal?.aborted;
-    return this.#lifecycle.failed(isMistake ? error : errorOfCaller(error, this.signal));
-  }
-
-  commit(): Steps<TransactionResult> {
-    return this.#lifecycle.commit();
-  }
-
-  discard(): Steps<void> {
-    return this.#lifecycle.discard();
+    return this.failed(isMistake ? error : errorOfCaller(error, this.signal));
   }
 
   asyncForm(inOrder: Queue): Transaction {
-    const fillDir = (dir: DirStage, fill: (stage: DirWriter) => unknown): Steps<void> =>
-      fillLater(dir, fill, this.signal);
+    const fillDir: FillDir = (dir, fill) => fillAsync(dir, fill, this.signal);
     return asyncMethods(this.#methods(asyncSource, fillDir), inOrder);
   }
 
   syncForm(): TransactionSync {
-    return syncMethods(this.#methods(syncSource, fillNow));
+    return syncMethods(this.#methods(syncSource, fillSync));
   }
 
   #methods(toSource: (content: never) => Source, fillDir: FillDir) {
-    const persist = function* (
-      stage: TransactionStage,
-      path: string,
-      entries: DirEntries,
-      settings: ReturnType<typeof partSettings>,
-    ): Steps<void> {
-      const source = new EntrySource(entries, toSource, settings.signal);
-      try {
-        yield* stage.persist(path, settings, (dir) => source.writeTo(dir));
-      } catch (error) {
-        yield* source.cancel();
-        throw error;
-      }
-    };
     return {
       write: (path: string, content: never, options?: ChangeOptions) =>
         this.change((stage) => stage.write(path, toSource(content), modeOf(options))),
@@ -168,8 +137,9 @@ export class TransactionSteps {
       persistDir: (path: string, entries: never, options?: TransactionDirOptions) =>
         this.change((stage) => {
           const settings = partSettings(options, this.#settings);
-          if (typeof entries !== "function") return persist(stage, path, entries, settings);
-          return stage.persist(path, settings, (dir) => fillDir(dir, entries));
+          return typeof entries === "function"
+            ? stage.persist(path, settings, (dir) => fillDir(dir, entries))
+            : persistEntries(stage, path, entries, toSource, settings);
         }),
       remove: (path: string) => this.change((stage) => stage.remove(path)),
       rename: (path: string, to: string) => this.change((stage) => stage.rename(path, to)),
@@ -177,48 +147,58 @@ export class TransactionSteps {
   }
 }
 
-function* fillNow(dir: DirStage, fill: (stage: DirWriterSync) => void): Steps<void> {
-  const { write } = syncMethods({
-    write: (...args: [string, never]) => writeInto(dir, syncSource, ...args),
-  });
-  const filled: unknown = fill({ path: dir.path, write });
-  if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
-  yield* waitFor(undefined);
+function modeOf(options: ChangeOptions | undefined): number | undefined {
+  return known(options, { mode: [permissionBits] }).mode;
 }
 
-/** Fills a directory, and waits for all writes, awaited or not; a failure of one fails the filling. */
-function* fillLater(
+function* persistEntries(
+  stage: TransactionStage,
+  path: string,
+  entries: DirEntries,
+  toSource: (content: never) => Source,
+  settings: DirSettings,
+): Steps<void> {
+  const source = new EntrySource(entries, toSource, settings.signal);
+  try {
+    yield* stage.persist(path, settings, (dir) => source.writeTo(dir));
+  } catch (error) {
+    yield* source.cancel();
+    throw error;
+  }
+}
+
+/** Fills a directory, and waits for all writes, awaited or not; the failure of one fails the filling. */
+function* fillAsync(
   dir: DirStage,
   fill: (stage: DirWriter) => unknown,
   signal: AbortSignal | undefined,
 ): Steps<void> {
   const inOrder = queue();
-  const errors: unknown[] = [];
-  const { write } = asyncMethods({
-    *write(relative: string, content: never): Steps<void> {
-      try {
-        yield* writeInto(dir, asyncSource, relative, content);
-      } catch (error) {
-        errors.push(error);
-        throw error;
-      }
-    },
-  }, inOrder);
+  const writes: Promise<void>[] = [];
+  const write = (...entry: [string, Content]): Promise<void> => {
+    const written = inOrder(() => writeEntry(dir, asyncSource, ...entry));
+    writes.push(written);
+    return written;
+  };
   yield* waitFor(unlessAborted(Promise.resolve(fill({ path: dir.path, write })), signal));
-  yield* waitFor(inOrder(() => waitFor(undefined)));
-  if (errors.length > 0) throw errors[0];
+  yield* waitFor(Promise.allSettled(writes));
+  yield* waitFor(Promise.all(writes));
 }
 
-function* writeInto(
+function fillSync(dir: DirStage, fill: (stage: DirWriterSync) => unknown): Steps<void> {
+  const write = (...entry: [string, SyncContent]): void =>
+    runSync(writeEntry(dir, syncSource, ...entry));
+  const filled = fill({ path: dir.path, write });
+  if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
+  return waitFor(undefined);
+}
+
+function* writeEntry<C>(
   dir: DirStage,
-  toSource: (content: never) => Source,
+  toSource: (content: C) => Source,
   relative: string,
-  content: never,
+  content: C,
 ): Steps<void> {
   checkEntryName(relative);
   yield* dir.write(relative, toSource(content));
-}
-
-function modeOf(options: ChangeOptions | undefined): number | undefined {
-  return known(options, { mode: [permissionBits] }).mode;
 }

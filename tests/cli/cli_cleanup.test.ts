@@ -39,9 +39,9 @@ test(
     assertEquals(readdirSync(dir, { recursive: true }), before);
     assertEquals([status.code, status.stderr], [0, ""]);
     assertEquals(status.stdout.split("\n"), [
-      "restored\t.old-a\ta swap ended between its two renames",
-      "removed\t.staging-b\tleft by a persist that did not end",
-      "skipped\t.f.0123456789ab.tmp\tit is younger than minAge: its writer may live",
+      "restored\t.old-a\ta swap was interrupted between its two renames",
+      "removed\t.staging-b\tleft by an interrupted persist",
+      "skipped\t.f.0123456789ab.tmp\tit is younger than minAge: its writer may still be alive",
       "",
     ]);
     const dry = await untorn(["cleanup", ".", "--dry-run"], dir);

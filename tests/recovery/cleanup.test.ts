@@ -502,7 +502,7 @@ test(
 );
 
 test(
-  "a directory that was made while its version before stood aside does not replace that",
+  "a directory that was made between the two renames of a swap does not replace the previous version",
   inTemp((root) => {
     for (const name of ["X", "Y"]) {
       makeDir(join(root, `.old-${name}`), "precious");
@@ -523,7 +523,7 @@ test(
     makeDir(join(root, "Z"), "made");
     const second = persistDirSync(join(root, "Z"), { more: "1" });
     assertEquals([warnings.length, second.warnings.length], [0, 1]);
-    assert(second.warnings[0]!.includes("was set aside"), second.warnings[0]);
+    assert(second.warnings[0]!.includes("was quarantined"), second.warnings[0]);
   }),
 );
 

@@ -224,11 +224,11 @@ for (const [form, run] of forms) {
         ["outside", (tx) => tx.write(join(dir, "out"), "")],
         ['part ".."', (tx) => tx.write("dir/../../out", "")],
         ["empty", (tx) => tx.remove(root)],
-        ["named twice", (tx) => (tx.write("a", "1"), tx.write("a", "2"))],
-        ["named twice", (tx) => (tx.write("a", "1"), tx.remove("./a"))],
-        ["named twice", (tx) => (tx.remove("dir"), tx.write("dir/sub/d", "2"))],
-        ["named twice", (tx) => (tx.write("dir/sub/d", "2"), tx.rename("dir", "x"))],
-        ["named twice", (tx) => tx.rename("a", "a")],
+        ["already changed", (tx) => (tx.write("a", "1"), tx.write("a", "2"))],
+        ["already changed", (tx) => (tx.write("a", "1"), tx.remove("./a"))],
+        ["already changed", (tx) => (tx.remove("dir"), tx.write("dir/sub/d", "2"))],
+        ["already changed", (tx) => (tx.write("dir/sub/d", "2"), tx.rename("dir", "x"))],
+        ["already changed", (tx) => tx.rename("a", "a")],
         ["a cleanup may remove", (tx) => tx.write(".staging-x", "")],
         ["mode", (tx) => tx.write("a", "1", { mode: -1 })],
         ["not JSON", (tx) => tx.writeJson("a", undefined)],
@@ -266,7 +266,7 @@ for (const [form, run] of forms) {
         tx.write("within/d", "1");
         tx.write("dir/sub/d", "2");
       };
-      await assertRejects(() => run(root, twice), TypeError, "twice");
+      await assertRejects(() => run(root, twice), TypeError, "already changed");
       await run(root, (tx) => {
         tx.write("within/d", "new");
         tx.remove("to-file");
