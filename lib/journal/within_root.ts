@@ -25,12 +25,7 @@ export function relativeTo(roots: string[], given: string | URL): string {
 }
 
 /** A path relative to the root, with links resolved except at its end; refused if it is elsewhere. */
-export function* canonicalPath(
-  os: Os,
-  realRoot: string,
-  dev: number,
-  path: string,
-): Steps<string> {
+export function* canonicalPath(os: Os, realRoot: string, dev: number, path: string): Steps<string> {
   const { dir, real } = yield* refuseOutside(os, realRoot, path);
   if ((yield* os.lstat(real)).dev !== dev) {
     const why = `${JSON.stringify(real)} is on another file system (EXDEV)`;
