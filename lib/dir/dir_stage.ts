@@ -114,8 +114,7 @@ export class DirStage {
     yield* os.mkdir(paths.staging, mode === undefined ? 0o777 : narrow(mode) | 0o700);
     this.#isMade = true;
     if (groupFor(stat) !== undefined) yield* this.#inheritGroup(stat!);
-    const present = stat === undefined ? undefined : paths.live;
-    this.#entries = new EntryWriter(os, settings, paths.staging, present);
+    this.#entries = new EntryWriter(os, settings, paths.staging, stat && paths.live);
   }
 
   /** Gives the staging directory the previous set-group-id bit and group, which its entries inherit. */

@@ -59,7 +59,8 @@ export async function persistDir(
   options?: DirOptions,
 ): Promise<PersistResult> {
   if (typeof entries === "function") {
-    return await (await runOnSystem((os) => openStage(os, dir, options))).fillAndCommit(entries);
+    const staged = await runOnSystem((os) => openStage(os, dir, options));
+    return await staged.fillAndCommit((inOrder) => entries(staged.asyncForm(inOrder)));
   }
   return await runOnSystem((os) =>
     persist(os, toPath(dir), entries, asyncSource, dirSettings(options))
@@ -73,7 +74,8 @@ export function persistDirSync(
   options?: DirOptions,
 ): PersistResult {
   if (typeof entries === "function") {
-    return runOnSystemSync((os) => openStage(os, dir, options)).fillAndCommitSync(entries);
+    const staged = runOnSystemSync((os) => openStage(os, dir, options));
+    return staged.fillAndCommitSync(() => entries(staged.syncForm()));
   }
   return runOnSystemSync((os) =>
     persist(os, toPath(dir), entries, syncSource, dirSettings(options))

@@ -59,8 +59,7 @@ export class DirReplacement extends DirStage implements Stage<PersistResult> {
   *#replaceInPlace({ carry, target }: SealedDir): Steps<Swapped> {
     const { durable, left } = yield* persistInPlace(this.os, carry, target.stat!, this.settings);
     if (left !== undefined) {
-      const what = `${JSON.stringify(left)} could not be removed: a cleanup tries again`;
-      this.warnings.push(what);
+      this.warnings.push(`${JSON.stringify(left)} could not be removed: a cleanup tries again`);
     }
     return { swap: "journal", durable };
   }

@@ -113,7 +113,7 @@ export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
     const { dir, name } = yield* locateDir(os, given);
     const { history } = swapPaths(dir, name);
     const kept: KeptVersion[] = [];
-    for (const version of yield* versionsIn(os, history)) {
+    for (const version of yield* versions(os, history)) {
       const path = inside(history, `${version}`);
       const stat = yield* lstatOrUndefined(os, path);
       // Another process may just have removed it.
@@ -123,10 +123,6 @@ export function* listVersions(os: Os, given: string): Steps<KeptVersion[]> {
   } catch (error) {
     throw describeFailure(error, "list the versions of", given, { existed: true });
   }
-}
-
-function* versionsIn(os: Os, history: string): Steps<number[]> {
-  return (yield* lstatOrUndefined(os, history)) === undefined ? [] : yield* versions(os, history);
 }
 
 /** Rolls a directory back, as steps; a rehearsal stops before the swap. */
@@ -147,7 +143,7 @@ export function* rollBack(
     lock = locked.lock;
     warnings.push(...locked.warnings);
     const before = locked.live;
-    const all = yield* versionsIn(os, paths.history);
+    const all = yield* versions(os, paths.history);
     const version = chooseVersion(given, all, settings.to);
     if (before !== undefined && before.kind !== "directory") {
       throw new RefusedError("ENOTDIR", path, "it is not a directory (ENOTDIR)");

@@ -1,7 +1,7 @@
 /** Stages one directory, which the caller fills, and then commits or discards. */
 
 import { checkEntryName, toPath } from "../core/paths.ts";
-import { runSync, type Steps } from "../core/steps.ts";
+import type { Steps } from "../core/steps.ts";
 import type { Os } from "../os/port.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
 import {
@@ -10,11 +10,9 @@ import {
   type Source,
   type SyncContent,
   syncSource,
-  unlessAborted,
 } from "../stage/content.ts";
 import {
   asyncMethods,
-  errorOfCaller,
   type Queue,
   queue,
   StageLifecycle,
@@ -96,13 +94,11 @@ export interface StagedDirSync extends Disposable, Pick<StagedDir, "path"> {
 /** A staged directory as steps, which both forms share. */
 export class StagedDirSteps extends StageLifecycle<PersistResult> {
   readonly #stage: DirReplacement;
-  readonly #signal: AbortSignal | undefined;
 
   constructor(os: Os, given: string, settings: DirSettings) {
     const stage = new DirReplacement(os, given, settings);
-    super(given, stage);
+    super(given, stage, settings.signal);
     this.#stage = stage;
-    this.#signal = settings.signal;
   }
 
   get path(): string {
@@ -111,11 +107,6 @@ export class StagedDirSteps extends StageLifecycle<PersistResult> {
 
   open(): Steps<void> {
     return this.attempt(this.#stage.open());
-  }
-
-  /** Fails for an error of the caller's function. */
-  failFilling(error: unknown): Steps<never> {
-    return this.failed(errorOfCaller(error, this.#signal));
   }
 
   #methods(toSource: (content: never) => Source) {
@@ -138,28 +129,6 @@ export class StagedDirSteps extends StageLifecycle<PersistResult> {
   syncForm(): StagedDirSync {
     const methods = syncMethods(this.#methods(syncSource));
     return { path: this.path, ...methods, [Symbol.dispose]: methods.discard };
-  }
-
-  /** Runs a caller's function that fills the stage, and commits after all writes, awaited or not. */
-  async fillAndCommit(fill: (stage: StagedDir) => void | Promise<void>): Promise<PersistResult> {
-    const inOrder = queue();
-    const stage = this.asyncForm(inOrder);
-    try {
-      await unlessAborted(Promise.resolve(fill(stage)), this.#signal);
-    } catch (error) {
-      return await inOrder(() => this.failFilling(error));
-    }
-    return await stage.commit();
-  }
-
-  fillAndCommitSync(fill: (stage: StagedDirSync) => void): PersistResult {
-    try {
-      const filled: unknown = fill(this.syncForm());
-      if (filled instanceof Promise) throw new TypeError("the function must not be asynchronous");
-    } catch (error) {
-      return runSync(this.failFilling(error));
-    }
-    return runSync(this.commit());
   }
 }
 

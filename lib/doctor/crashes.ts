@@ -25,8 +25,8 @@ export function crashes(
     for (let calls = 1, isKilled = true; isKilled; calls++) {
       signal.throwIfAborted();
       const next: Version = version === "old" ? "new" : "old";
-      const killed = killAfter(calls, quick, (os) => change(new Fixture(os, dir), next));
-      isKilled = yield* waitFor(killed);
+      const operation = (os: Os): Steps<unknown> => change(new Fixture(os, dir), next);
+      isKilled = yield* waitFor(killAfter(calls, quick, operation));
       const settings = cleanupSettings({ recursive: true, minAge: 0 });
       const { failed, quarantined } = yield* cleanUp(quick, dir, settings, true);
       try {

@@ -9,6 +9,7 @@
 import { catchOsError, OsError, RefusedError, SourceError } from "../core/errors.ts";
 import { runAsync, runSync, type Steps } from "../core/steps.ts";
 import { describeFailure } from "../fs/failure.ts";
+import { unlessAborted } from "./content.ts";
 
 /** A stage, as the protocols implement it. */
 export interface Stage<Result> {
@@ -22,12 +23,15 @@ export interface Stage<Result> {
 export class StageLifecycle<Result> {
   readonly #target: string;
   readonly #stage: Stage<Result>;
+  readonly #signal: AbortSignal | undefined;
   #state: "open" | "committed" | "discarded" | "failed" = "open";
   #error: unknown;
 
-  constructor(target: string, stage: Stage<Result>) {
+  /** `signal` ends the wait for a caller's function that fills the stage. */
+  constructor(target: string, stage: Stage<Result>, signal?: AbortSignal) {
     this.#target = target;
     this.#stage = stage;
+    this.#signal = signal;
   }
 
   /** Runs steps of the stage; if they fail, so does the whole stage. */
@@ -46,6 +50,32 @@ export class StageLifecycle<Result> {
     this.expectOpen();
     this.#state = "failed";
     throw this.#error = yield* this.#stage.fail(error);
+  }
+
+  /** Fails for an error of a caller's function. */
+  failFilling(error: unknown): Steps<never> {
+    return this.failed(errorOfCaller(error, this.#signal));
+  }
+
+  /** Runs a caller's function that fills the stage, and commits after all of its calls, awaited or not. */
+  async fillAndCommit(fill: (inOrder: Queue) => unknown): Promise<Result> {
+    const inOrder = queue();
+    try {
+      await unlessAborted(Promise.resolve(fill(inOrder)), this.#signal);
+    } catch (error) {
+      return await inOrder(() => this.failFilling(error));
+    }
+    return await inOrder(() => this.commit());
+  }
+
+  /** Synchronous version of {@link StageLifecycle.fillAndCommit}. */
+  fillAndCommitSync(fill: () => unknown): Result {
+    try {
+      if (fill() instanceof Promise) throw new TypeError("the function must not be asynchronous");
+    } catch (error) {
+      return runSync(this.failFilling(error));
+    }
+    return runSync(this.commit());
   }
 
   *commit(): Steps<Result> {

@@ -1,11 +1,9 @@
 /** Changes several files and directories below one root together, or not at all. */
 
 import { toPath } from "../core/paths.ts";
-import { runSync, type Steps } from "../core/steps.ts";
+import type { Steps } from "../core/steps.ts";
 import type { Os } from "../os/port.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
-import { unlessAborted } from "../stage/content.ts";
-import { queue } from "../stage/lifecycle.ts";
 import {
   type TransactionOptions,
   type TransactionResult,
@@ -57,13 +55,7 @@ export async function transaction(
   options?: TransactionOptions,
 ): Promise<TransactionResult> {
   const steps = await runOnSystem((os) => openTransaction(os, root, change, options));
-  const inOrder = queue();
-  try {
-    await unlessAborted(Promise.resolve(change(steps.asyncForm(inOrder))), steps.signal);
-  } catch (error) {
-    return await inOrder(() => steps.failChanging(error));
-  }
-  return await inOrder(() => steps.commit());
+  return await steps.fillAndCommit((inOrder) => change(steps.asyncForm(inOrder)));
 }
 
 /** Synchronous version of {@link transaction}. */
@@ -73,13 +65,7 @@ export function transactionSync(
   options?: TransactionOptions,
 ): TransactionResult {
   const steps = runOnSystemSync((os) => openTransaction(os, root, change, options));
-  try {
-    const answer: unknown = change(steps.syncForm());
-    if (answer instanceof Promise) throw new TypeError("the function must not be asynchronous");
-  } catch (error) {
-    return runSync(steps.failChanging(error));
-  }
-  return runSync(steps.commit());
+  return steps.fillAndCommitSync(() => change(steps.syncForm()));
 }
 
 function* openTransaction(

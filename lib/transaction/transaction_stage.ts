@@ -80,8 +80,7 @@ export class TransactionStage implements Stage<TransactionResult> {
     this.#changes = new Changes(os, this.#given, root, dev);
     const { dir, name } = split(root);
     if (lock && name === "") {
-      const why =
-        "it has no directory above it to hold its lock; allow it without one (lock: false)";
+      const why = "no directory above it can hold its lock; go without one (lock: false)";
       throw new RefusedError("EINVAL", root, why);
     }
     if (lock) this.#locks.push(yield* acquireLock(os, dir, name, this.#settings));
@@ -230,12 +229,10 @@ export class TransactionStage implements Stage<TransactionResult> {
       if (change.do === "write" || change.do === "remove") changes.push({ do: change.do, path });
       else if (change.do === "rename") changes.push({ do: "rename", path, to: change.to });
       else if (change.do === "persist") {
-        const { swap, written, carried, rescued, ...rest } = yield* this.#finishDir(
-          change,
-          durable,
-        );
+        const result = yield* this.#finishDir(change, durable);
+        const { swap, written, carried, rescued } = result;
         changes.push({ do: "persist", path, swap, written, carried, rescued });
-        warnings.push(...change.stage.warnings, ...rest.warnings);
+        warnings.push(...change.stage.warnings, ...result.warnings);
       }
     }
     const warn = (path: string, { code }: OsError): unknown =>

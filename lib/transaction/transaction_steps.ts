@@ -16,7 +16,6 @@ import {
 import { type DirEntries, EntrySource, type SyncDirEntries } from "../stage/entries.ts";
 import {
   asyncMethods,
-  errorOfCaller,
   type Queue,
   queue,
   StageLifecycle,
@@ -92,13 +91,9 @@ export class TransactionSteps extends StageLifecycle<TransactionResult> {
 
   constructor(os: Os, root: string, settings: TransactionSettings) {
     const stage = new TransactionStage(os, root, settings);
-    super(root, stage);
+    super(root, stage, settings.signal);
     this.#stage = stage;
     this.#settings = settings;
-  }
-
-  get signal(): AbortSignal | undefined {
-    return this.#settings.signal;
   }
 
   open(): Steps<void> {
@@ -114,13 +109,13 @@ export class TransactionSteps extends StageLifecycle<TransactionResult> {
   }
 
   /** Fails for an error of the caller's function; a `TypeError` stays as it is. */
-  failChanging(error: unknown): Steps<never> {
-    const isMistake = error instanceof TypeError && !this.signal?.aborted;
-    return this.failed(isMistake ? error : errorOfCaller(error, this.signal));
+  override failFilling(error: unknown): Steps<never> {
+    const isMistake = error instanceof TypeError && !this.#settings.signal?.aborted;
+    return isMistake ? this.failed(error) : super.failFilling(error);
   }
 
   asyncForm(inOrder: Queue): Transaction {
-    const fillDir: FillDir = (dir, fill) => fillAsync(dir, fill, this.signal);
+    const fillDir: FillDir = (dir, fill) => fillAsync(dir, fill, this.#settings.signal);
     return asyncMethods(this.#methods(asyncSource, fillDir), inOrder);
   }
 
