@@ -117,7 +117,8 @@ export function shown(value: unknown): string {
 /** Options of operations that take a lock. */
 export interface LockOptions {
   /**
-   * Maximum time in ms to wait for a lock that is held elsewhere; 0 doesn't wait, `Infinity` waits forever.
+   * Maximum time in ms to wait for a lock: for each operation of this process that asked for it before, and
+   * then for other processes. 0 doesn't wait, `Infinity` waits forever.
    * @default {10000}
    */
   wait?: number;

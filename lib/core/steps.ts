@@ -93,6 +93,9 @@ export function* waitFor<T>(answer: T | Promise<T>): Steps<T> {
   return (yield answer) as T;
 }
 
+/** A synchronous operation would have to wait. */
+export class SyncWaitError extends TypeError {}
+
 /** Runs an operation on calls that all answer at once. */
 export function runSync<T>(steps: Steps<T>): T {
   let step = steps.next();
@@ -100,7 +103,7 @@ export function runSync<T>(steps: Steps<T>): T {
     if (step.value instanceof Promise) {
       // The answer is ignored; the operation rolls back and fails.
       step.value.catch(() => {});
-      step = steps.throw(new TypeError("an asynchronous call in a synchronous operation"));
+      step = steps.throw(new SyncWaitError("an asynchronous call in a synchronous operation"));
     } else step = steps.next(step.value);
   }
   return step.value;

@@ -16,6 +16,7 @@ import {
   type Target,
 } from "../fs/target.ts";
 import { acquireLock, type HeldLock, releaseLock, releaseQuietly } from "../lock/lock_file.ts";
+import { runWithin } from "../lock/turns.ts";
 import { whyNoLocks } from "../os/permissions.ts";
 import type { Os } from "../os/port.ts";
 import { runOnSystem, runOnSystemSync } from "../os/system.ts";
@@ -56,7 +57,7 @@ export interface UpdateResult extends WriteResult {
  *
  * @param path The file. If it is missing, it is created.
  * @param change Receives the file's bytes, or `undefined` if there is no file, and returns the new content.
- * It must not update or lock the same path itself: it would wait for its own lock.
+ * An update of the same path in it is refused (`ERR_LOCKED`): it would wait for itself.
  * @param options Options; see {@link UpdateOptions}.
  * @returns A summary of the update; `changed` is false if the content stayed the same.
  * @throws {TypeError | RangeError} If an argument is invalid; nothing was changed.
@@ -179,7 +180,8 @@ export function* update(
     path = found.target.path;
     const bytes = yield* whileStale(os, found.target.dir, () => readIfThere(os, found.target));
     const onContent = (): unknown => change((bytes && parse(bytes)) as never);
-    const source = toSource((yield* callerAnswer(onContent, settings.signal)) as never);
+    const run = held === undefined ? onContent : runWithin(held.path, onContent);
+    const source = toSource((yield* callerAnswer(run, settings.signal)) as never);
     if (settings.durability === "full") {
       for (const parent of dirs.parents) yield* syncDir(os, parent);
     }

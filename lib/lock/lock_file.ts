@@ -17,13 +17,19 @@ import { lstatOrUndefined } from "../fs/target.ts";
 import { rollForward } from "../journal/roll_forward.ts";
 import { type Handle, type Os, sameFile } from "../os/port.ts";
 import { processId } from "../os/system.ts";
+import { takeTurn } from "./turns.ts";
 import { type Facts, LINE, READABLE, readLines } from "./lock_line.ts";
 
 /** A lock that is held; without a handle where the runtime has no kernel locks. */
 export interface HeldLock {
   path: string;
   handle: Handle | undefined;
+  /** Lets the next operation of this process have it. */
+  endTurn: () => void;
 }
+
+/** The longest pause between attempts, in ms; only one operation of a process makes them. */
+const POLL = 5;
 
 /** The pause in ms from which on a held lock is reported as ERR_LOCKED. */
 const PATIENCE = 4;
@@ -37,17 +43,36 @@ export function* acquireLock(
   os: Os,
   dir: string,
   name: string,
-  { wait, signal }: LockSettings,
+  settings: LockSettings,
   transaction?: string,
 ): Steps<HeldLock> {
   const path = inside(dir, siblingName("lock", name));
-  if (!(yield* os.canLock())) return { path, handle: undefined };
-  const deadline = performance.now() + wait;
-  for (let pause = 1;; pause = Math.min(pause * 2, 25)) {
-    signal?.throwIfAborted();
+  settings.signal?.throwIfAborted();
+  const endTurn = yield* takeTurn(os, path, settings);
+  try {
+    const canLock = yield* os.canLock();
     const facts = { target: name, pid: processId(), transaction };
+    const handle = canLock ? yield* takeLock(os, dir, path, facts, settings) : undefined;
+    return { path, handle, endTurn };
+  } catch (error) {
+    endTurn();
+    throw error;
+  }
+}
+
+/** Takes the kernel's lock, for which other processes may compete. */
+function* takeLock(
+  os: Os,
+  dir: string,
+  path: string,
+  facts: Facts,
+  { wait, signal }: LockSettings,
+): Steps<Handle> {
+  const deadline = performance.now() + wait;
+  for (let pause = 1;; pause = Math.min(pause * 2, POLL)) {
+    signal?.throwIfAborted();
     const attempt = yield* whileStale(os, dir, () => tryLock(os, dir, path, facts));
-    if (typeof attempt === "object") return { path, handle: attempt.handle };
+    if (typeof attempt === "object") return attempt.handle;
     if (attempt === "gone") continue;
     const left = deadline - performance.now();
     // `inspectLock` holds a lock for an instant: that alone must not refuse it.
@@ -56,16 +81,24 @@ export function* acquireLock(
   }
 }
 
-/** Releases a lock, and removes its file. */
-export function* releaseLock(os: Os, { path, handle }: HeldLock): Steps<void> {
-  if (handle === undefined) return;
+/** Releases a lock, and removes its file, unless that still claims leftovers. */
+export function* releaseLock(
+  os: Os,
+  { path, handle, endTurn }: HeldLock,
+  stillClaims: boolean = false,
+): Steps<void> {
   try {
+    if (handle === undefined || stillClaims) return;
     // Removed first: a process that opens it later creates a new one; one that has it open sees it gone.
     const own = yield* os.fstat(handle);
     const there = yield* lstatOrUndefined(os, path);
     if (there !== undefined && sameFile(own, there)) yield* os.unlink(path);
   } finally {
-    yield* closeLock(os, handle);
+    try {
+      if (handle !== undefined) yield* closeLock(os, handle);
+    } finally {
+      endTurn();
+    }
   }
 }
 

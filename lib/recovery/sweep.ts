@@ -229,9 +229,7 @@ export class Sweep {
       if (isClean && claims) yield* syncDir(os, dir);
       return isClean;
     } finally {
-      // The lock file stays beside leftovers that it claims.
-      if (isClean || !claims) yield* releaseLock(os, held);
-      else if (held.handle !== undefined) yield* os.close(held.handle);
+      yield* releaseLock(os, held, !isClean && claims);
     }
   }
 
