@@ -1,5 +1,5 @@
 /**
- * Removes a file or a tree in one step. A tree is renamed to trash, which is the step, and then deleted. It is
+ * Removes a file or a tree in one step. A tree is renamed to trash (that is the one step), and then deleted. It is
  * recovered first, under its lock: leftovers of a crash beside it would bring it back.
  */
 
@@ -117,7 +117,7 @@ class Removal {
     const paths = swapPaths(this.#dir, this.#name);
     const { found } = yield* findVersions(os, paths);
     if (there === undefined && !found.staging && found.old === "missing") return;
-    // Without the lock, the stage of a live process must not be mistaken for a leftover.
+    // Without the lock, the stage of a live process could be mistaken for a leftover.
     let recovers = this.#settings.lock && (yield* os.canLock());
     if (!recovers) {
       const { state } = yield* inspectLock(os, inside(this.#dir, siblingName("lock", this.#name)));

@@ -26,11 +26,11 @@ export class CarryOver {
   readonly #settings: DirSettings;
   readonly from: string;
   readonly into: string;
-  /** Entries that are in both versions, the staged ones being the new ones. */
+  /** Entries that are in both versions; the staged one wins. */
   readonly managed: Set<string> = new Set();
   /** Entries that are not wanted; `carryOver` is not asked for the content of such a directory. */
   readonly refused: Set<string> = new Set();
-  /** The inodes of carried entries, by which a later change on either side shows. */
+  /** The inodes of carried entries, which show a later change on either side. */
   readonly inodes: Map<string, number> = new Map();
   /** Attributes of the live directories that are in both versions, the root's (`""`) included. */
   readonly dirs: Map<string, Stat> = new Map();

@@ -152,8 +152,8 @@ export class DirStage {
   }
 
   /**
-   * Completes the new version, and syncs it as its durability asks for. `carries` is false for a version whose
-   * entries are moved into X, where all others stay.
+   * Completes the new version, and syncs it as its durability asks for. `carries` is false if the
+   * entries will be moved into X itself, which keeps its other entries.
    */
   *seal(carries: boolean = true): Steps<SealedDir> {
     const { os, settings } = this;

@@ -33,7 +33,7 @@ export class PreviousVersion {
   #claimed: Claim | undefined;
   /** Late changes that were rescued into the live version, by relative path. */
   readonly rescued: string[] = [];
-  /** Entries that changed in both versions: the live one stays, and so does the previous one. */
+  /** Conflicts: entries that changed in both versions. The live entry stays, and the previous version is kept. */
   readonly #conflicts = new Set<string>();
   readonly warnings: string[] = [];
 
@@ -69,7 +69,7 @@ export class PreviousVersion {
     }
   }
 
-  /** Gives it a name that no cleanup removes; a version in the history has one. */
+  /** Gives it a name that no cleanup removes; a version in the history has such a name already. */
   *#quarantine(why: string): Steps<void> {
     const { name } = split(this.#paths.live);
     const to = inside(this.#dir, quarantineName(name, newToken()));

@@ -92,7 +92,7 @@ export function* makeClaimed(
       if (claimed === undefined) yield* catchOsError(os.removeTree(path));
     }
   }
-  const why = "a directory created there is not found again: each look finds another one (ESTALE)";
+  const why = "a directory created there keeps turning into another one (ESTALE)";
   throw new RefusedError("ESTALE", dir, why);
 }
 

@@ -26,8 +26,8 @@ interface Circumstances {
 }
 
 /**
- * Returns the error that the caller sees. An abort's reason or a callback's error stays, unless there is a
- * leftover.
+ * Returns the error that the caller sees. An abort's reason or a callback's error is returned as it is, unless
+ * a leftover must be reported.
  */
 export function describeFailure(
   error: unknown,

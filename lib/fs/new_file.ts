@@ -2,8 +2,8 @@
  * A new file next to its destination, the building block of every stage: `createFile()`, any number of
  * `write()`, then either `finish()`, after which the caller puts it in place with rename(2) or link(2), or
  * `close()`, after which the caller removes it, alone or with the whole stage. It is created exclusively: if
- * a file or link of that name exists, the call fails and writes nothing. Until the end, its mode admits
- * nobody whom the old file excluded.
+ * a file or link of that name exists, the call fails and writes nothing. Until it is finished, nobody
+ * whom the old file excluded can open it.
  */
 
 import type { Steps } from "../core/steps.ts";

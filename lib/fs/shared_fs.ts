@@ -88,7 +88,7 @@ export function isStale(error: unknown): boolean {
   return hasCode(error, "ESTALE") || hasCode(error, "ENOENT") && error.path === undefined;
 }
 
-/** Waits until the caches of all other machines have expired, if there are any. */
+/** On a shared file system, waits until the caches of all other machines have expired. */
 export function* beForgotten(os: Os, path: string): Steps<void> {
   if (yield* isOnSharedFs(os, path)) yield* os.sleep(REMEMBERED);
 }

@@ -1,6 +1,14 @@
 /**
- * Syncs of files, directories and trees: files first, then directories from the bottom up. Of a directory
- * that was not synced itself, btrfs keeps neither links nor empty directories.
+ * Syncs of files, directories and trees. A directory is synced
+ *
+ *   - after its last entry was created, before the directory itself gets its final name (durability `"file"` or
+ *     `"full"`), from the bottom up: btrfs loses the links and empty directories in a directory that was not
+ *     itself synced;
+ *   - after an entry in it was renamed, linked or removed, before an operation acknowledges that (`"full"`);
+ *   - before a version is moved that recovery finds by its name only, so that its claim (the lock file) is on
+ *     the disk first;
+ *   - before trash in it is deleted: a power failure could bring back the former name of the trash, under which
+ *     its content is needed.
  */
 
 import { catchOsError, isNotOffered } from "../core/errors.ts";

@@ -1,5 +1,5 @@
 /**
- * Deletions: a tree is first renamed to a trash name, under which no process relies on it, and never deleted
+ * Deletions: a tree is first renamed to a trash name, a name that no process relies on, and never deleted
  * in place. The deleting process holds the kernel's lock on the directory, so that cleanups skip it.
  */
 

@@ -1,4 +1,7 @@
-/** Commits a staged, synced transaction: writes its record, renames its directory, makes the changes. */
+/**
+ * The commit of a staged and synced transaction: its record is written, then its directory is renamed from
+ * `.txn-T` to `.commit-T`. That rename is the commit. After it, the changes are made.
+ */
 
 import { dirname } from "node:path";
 import { afterReplacing, RefusedError, withOutcome } from "../core/errors.ts";

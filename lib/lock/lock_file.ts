@@ -18,7 +18,7 @@ import { rollForward } from "../journal/roll_forward.ts";
 import { type Handle, type Os, sameFile } from "../os/port.ts";
 import { processId } from "../os/system.ts";
 import { takeTurn } from "./turns.ts";
-import { type Facts, LINE, READABLE, readLines } from "./lock_line.ts";
+import { type Facts, LINE, lineOf, READABLE, readLines } from "./lock_line.ts";
 
 /** A lock that is held; without a handle where the runtime has no kernel locks. */
 export interface HeldLock {
@@ -140,9 +140,7 @@ function* tryLock(
       yield* os.unlink(path);
       return "gone";
     }
-    const text = JSON.stringify({ untorn: 1, ...facts });
-    const line = new TextEncoder().encode(there.size === 0 ? `${text}\n` : `\n${text}\n`);
-    const error = yield* catchOsError(writeFully(os, handle, line));
+    const error = yield* catchOsError(writeFully(os, handle, lineOf(facts, there.size === 0)));
     // On a full disk, the lock is taken without a line: removing something must stay possible.
     const isFull = error?.code === "ENOSPC" || error?.code === "EDQUOT";
     if (error !== undefined && !(isFull && (yield* os.fstat(handle)).size === there.size)) {

@@ -23,6 +23,12 @@ export interface Facts {
   transaction?: string | undefined;
 }
 
+/** A holder's line, such as `{"untorn":1,"target":"X","pid":123}`. It begins anew, since the one before may be torn. */
+export function lineOf(facts: Facts, isFirst: boolean): Uint8Array {
+  const text = JSON.stringify({ untorn: 1, ...facts });
+  return new TextEncoder().encode(isFirst ? `${text}\n` : `\n${text}\n`);
+}
+
 /** Reads the facts in the last complete line of a lock file; returns undefined if the file is the user's. */
 export function* readLines(
   os: Os,

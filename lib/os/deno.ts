@@ -19,7 +19,7 @@ export function denoCalls(): { sync: SyncCalls; async: Calls } {
   const handle = (file: Deno.FsFile): Handle => file as unknown as Handle;
   const creating = (mode: number): Deno.OpenOptions => ({ write: true, createNew: true, mode });
 
-  // Deno sets a mode that is given here in the end, whatever the umask is.
+  // If a mode is given, Deno finally sets exactly that mode, ignoring the umask.
   const creatingWhole = (mode: number): Deno.WriteFileOptions =>
     mode === 0o666 ? { createNew: true } : { createNew: true, mode };
 

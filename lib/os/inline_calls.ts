@@ -30,7 +30,7 @@ let distrusted = 0;
 
 /**
  * Returns a short call that changes a directory. It is made at once, in turns, while nothing is being synced
- * and the file system is fast. A change of a block must wait while a journal's commit writes it (JBD2's
+ * and the file system is fast. A block can't be changed while a journal's commit writes it (JBD2's
  * shadow buffers, do_get_write_access in fs/jbd2/transaction.c), and a server may be slow.
  */
 export function whileQuick<Args extends unknown[], T>(

@@ -1,4 +1,7 @@
-/** Missing permissions, and the flags that would grant them; never prompts. */
+/**
+ * Missing permissions, and the flags that would grant them; never prompts. An error names the flags for the
+ * directory of its failed call, which `fs/failure.ts` chooses; `deno.ts` writes flags in Deno's way.
+ */
 
 import { catchOsError } from "../core/errors.ts";
 import { runSync } from "../core/steps.ts";

@@ -2,7 +2,7 @@
  * Syncs of the asynchronous bindings. While a file or directory is being synced, further syncs of it wait,
  * and then share one: sixteen writers in a directory sync it four times, not sixteen. A sync that runs beside
  * others first starts a writeback, before a thread is free for it, so that one commit of a journal covers
- * many files and the syncs after it find their work done.
+ * many files so later syncs have nothing left to write.
  */
 
 import { type Handle, sameFile, type Stat, type SyncCalls } from "./port.ts";

@@ -12,8 +12,8 @@ import { Sweep } from "./sweep.ts";
 
 /**
  * Finishes or undoes what crashes left in a directory. It rolls back interrupted swaps, completes committed
- * transactions, and removes staged and half-deleted leftovers. Afterwards each target has one complete
- * version, wherever one existed, and no leftovers beside it. It may run at any time, beside live writers and
+ * transactions, and removes staged and half-deleted leftovers. Afterwards each target that was not skipped has
+ * one complete version, wherever one existed, and no leftovers beside it. It may run at any time, beside live writers and
  * other cleanups, and may itself be killed: live processes lock the files and directories they work on, and
  * it leaves these alone.
  *

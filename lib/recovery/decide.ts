@@ -1,19 +1,23 @@
 /**
  * Decides what to do with the leftovers beside a directory X; pure, and the only place that decides.
  *
- * | X       | `.staging-X` | `.old-X` | how it arises                      | action                        |
- * | ------- | ------------ | -------- | ---------------------------------- | ----------------------------- |
- * | any     | there        | –        | while staging; after an exchange   | trash staging                 |
- * | there   | –            | there    | after a swap by two renames        | trash old; if X has a         |
- * |         |              |          |                                    | history: old to the history   |
- * | there   | there        | there    | between those renames, and another | quarantine X, restore old,    |
- * |         |              |          | process created X since            | trash staging                 |
- * | missing | any          | there    | between those renames              | restore old, trash staging    |
- * | invalid | any          | valid    | a power cut, nothing synced        | quarantine X, restore old     |
- * | invalid | any          | none     | the same, after an exchange        | quarantine staging, X stays   |
- * | invalid | any          | invalid  | damage from outside                | quarantine both, X stays      |
- * | missing | any          | invalid  | damage from outside                | quarantine both               |
- * | a file  | any          | any      | the names are not Untorn's         | none                          |
+ * | X       | `.staging-X` | `.old-X` | how it arises                      | action                      |
+ * | ------- | ------------ | -------- | ---------------------------------- | --------------------------- |
+ * | any     | there        | missing  | while staging; after an exchange   | trash staging               |
+ * | whole   | missing      | whole    | after a swap by two renames        | trash old; if X has a       |
+ * |         |              |          |                                    | history: old to the history |
+ * | whole   | there        | whole    | between those renames, and another | quarantine X, restore old,  |
+ * |         |              |          | process created X since            | trash staging               |
+ * | missing | any          | whole    | between those renames              | restore old, trash staging  |
+ * | invalid | any          | whole    | a power failure, nothing synced    | quarantine X, restore old,  |
+ * |         |              |          |                                    | trash staging               |
+ * | whole   | any          | invalid  | damage from outside                | quarantine old, trash       |
+ * |         |              |          |                                    | staging                     |
+ * | other   | any          | any      | X is no directory: the names are   | none                        |
+ * |         |              |          | the user's                         |                             |
+ *
+ * If neither X nor old is whole, and at least one of them is invalid, X stays, and old and staging are
+ * quarantined: any of the three may be the best version that is left.
  *
  * `.staging-X` holds a version that was never acknowledged, or the previous version; it is never published.
  * `.old-X` is a complete version: it gets its name, and loses it, by a rename only. A version is invalid if

@@ -19,7 +19,7 @@ export interface CleanupItem {
 export interface CleanupReport {
   /** Complete previous versions that were put back in place. */
   restored: CleanupItem[];
-  /** Unacknowledged or superseded leftovers that were removed. */
+  /** Unacknowledged or superseded leftovers that were removed; a kept version moves to the history. */
   removed: CleanupItem[];
   /** Committed transactions that were completed. */
   rolledForward: CleanupItem[];
@@ -47,7 +47,7 @@ export class ReportBuilder {
     this.report[outcome].push({ path, target, reason, claimed });
   }
 
-  /** Notes the error that prevented a cleanup of a path. Throws an error that is a programming mistake. */
+  /** Notes the error that prevented a cleanup of a path. Rethrows any other error, as a programming mistake. */
   fail(error: unknown, path: string): void {
     if (!(error instanceof OsError || error instanceof RefusedError)) throw error;
     // Another process was faster.

@@ -2,6 +2,16 @@
  * Walks directories, finds leftovers of crashes by their names (leftovers.ts), and recovers each target as
  * decide.ts plans, or only reports that. A target is touched under its lock only. The failure of one target
  * does not stop the others. A name that is not Untorn's is never touched.
+ *
+ * A leftover is skipped if
+ *
+ *   - a process holds its lock or works on it, or this runtime can't find that out;
+ *   - it has no lock, and is younger than `minAge`: its writer may still be alive;
+ *   - no lock file claims it, and `claimedOnly` is set;
+ *   - a transaction of a directory above must be completed first;
+ *   - a file of the user is in the way of its lock, or at its target's path;
+ *   - it is quarantined, or its shortened name can't be resolved (leftovers.ts);
+ *   - no version of its target is valid, and this one stays in place (decide.ts).
  */
 
 import { dirname, join } from "node:path";
@@ -37,7 +47,7 @@ interface Target {
 const LISTS = {
   "restore": "restored",
   "trash": "removed",
-  "archive": "skipped",
+  "archive": "removed",
   "quarantine": "quarantined",
   "keep": "skipped",
 } as const;

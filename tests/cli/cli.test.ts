@@ -178,6 +178,18 @@ test(
   }),
 );
 
+test(
+  "untorn write --no-empty keeps the file when a command prints nothing, and names the command",
+  { skip: process.platform === "win32" ? "it takes a command that prints nothing" : false },
+  inTemp(async (dir) => {
+    const file = join(dir, "file");
+    writeFileSync(file, "old");
+    const { code, stderr } = await untorn(["write", file, "--no-empty", "--", "true"]);
+    assertEquals([code, readFileSync(file, "utf8")], [1, "old"]);
+    assertMatch(stderr, /the output of true was empty \(--no-empty\)/);
+  }),
+);
+
 const hasShell = { skip: process.platform === "win32" ? "it takes a shell" : false };
 
 test(

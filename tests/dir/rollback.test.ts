@@ -137,8 +137,9 @@ test(
     plant(x, 2);
     // As it is after a kill between the swap and the move to the history.
     renameSync(join(dir, ".history-X/1"), join(dir, ".old-X"));
-    const { skipped: told, removed } = cleanupSync(dir);
-    assertEquals([told.length, removed, kept(x), version(x)], [1, [], ["1:11"], "22"]);
+    const { skipped, removed } = cleanupSync(dir);
+    assertEquals([removed.length, skipped, kept(x), version(x)], [1, [], ["1:11"], "22"]);
+    assert(removed[0]!.reason.endsWith(`see ${JSON.stringify(join(dir, ".history-X/1"))}`));
     plant(x, 1);
     assertEquals(kept(x), ["1:11", "2:22"]);
   }),

@@ -78,7 +78,8 @@ async function prepareWrite(args: string[], { host, signal, permissions }: Conte
     }
     const line = new ProgressLine(host, !values.quiet && command === undefined && !isTerminal);
     const input = command === undefined ? standardInput(host) : outputOf(command, host, signal);
-    const source = asyncSource(checked(input, line, values["no-empty"]));
+    const name = command === undefined ? "standard input" : `the output of ${command[0]}`;
+    const source = asyncSource(checked(input, line, values["no-empty"] ? name : undefined));
     // No other task needs the event loop, so this thread can write while another one reads.
     const os = { ...systemCalls().async, write: systemCalls().sync.write };
     const result = await line.during(runAsync(writeFile(os, path, source, settings, dryRun)));
@@ -127,11 +128,11 @@ async function* outputOf(
   }
 }
 
-/** Passes content through, shows the number of bytes, and refuses empty content if it must not be. */
+/** Passes content through, and shows the number of bytes; a source with a name must not be empty. */
 async function* checked(
   source: AsyncIterable<Uint8Array>,
   line: ProgressLine,
-  noEmpty: boolean,
+  name: string | undefined,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of source) {
@@ -139,5 +140,5 @@ async function* checked(
     line.update({ bytes });
     yield* [chunk];
   }
-  if (noEmpty && bytes === 0) throw new Error("standard input was empty (--no-empty)");
+  if (name !== undefined && bytes === 0) throw new Error(`${name} was empty (--no-empty)`);
 }
