@@ -25,8 +25,8 @@ export function withDefaults<Options extends object, Open extends keyof Options>
   options: Options | undefined,
   table: OptionTable<Options>,
 ): Settings<Options, Open> {
-  const settings = { ...known(options, table) };
-  for (const name in table) settings[name] ??= table[name][1] as Options[typeof name];
+  const [given, settings] = [known(options, table), {} as Options];
+  for (const name in table) settings[name] = given[name] ?? table[name][1] as Options[typeof name];
   return settings as Settings<Options, Open>;
 }
 

@@ -3,7 +3,14 @@
  * recovered first, under its lock: leftovers of a crash beside it would bring it back.
  */
 
-import { catchOsError, OsError, outcomeOf, RefusedError, withOutcome } from "../core/errors.ts";
+import {
+  catchOsError,
+  OsError,
+  type Outcome,
+  outcomeOf,
+  RefusedError,
+  withOutcome,
+} from "../core/errors.ts";
 import { newToken, siblingName, trashName } from "../core/names.ts";
 import type { Durability } from "../core/options.ts";
 import { inside, split, toPath, withoutSlash } from "../core/paths.ts";
@@ -74,8 +81,7 @@ export function* remove(os: Os, given: string, settings: RemoveSettings): Steps<
   try {
     return yield* removal.run();
   } catch (error) {
-    const outcome = removal.result.removed ? "replaced" : outcomeOf(error);
-    throw describeFailure(error, "remove", given, { existed: true, outcome });
+    throw describeFailure(error, "remove", given, { existed: true, outcome: removal.outcome });
   }
 }
 
@@ -86,6 +92,8 @@ class Removal {
   readonly #name: string;
   readonly #settings: RemoveSettings;
   readonly result: RemoveResult;
+  /** Kept here, since an error of a later close(2) replaces the one that carries it. */
+  outcome: Outcome = "unchanged";
 
   constructor(os: Os, given: string, settings: RemoveSettings) {
     this.#os = os;
@@ -149,10 +157,7 @@ class Removal {
         claimed = yield* claim(os, path);
       }
       signal?.throwIfAborted();
-      yield* withOutcome(isDir ? os.rename(path, aside) : os.unlink(path), function* () {
-        const now = yield* lstatUncached(os, path);
-        return now !== undefined && sameFile(now, stat) ? "unchanged" : "replaced";
-      });
+      yield* this.#step(isDir ? os.rename(path, aside) : os.unlink(path), stat);
       this.result.removed = true;
       const isSynced = above !== undefined && (yield* trySync(os, above, this.#dir));
       if (sync && !isSynced) this.result.durability = "none";
@@ -161,8 +166,27 @@ class Removal {
       const why = `${JSON.stringify(aside)} could not be removed (${error.code})`;
       this.result.warnings.push(`${why}: a cleanup tries again`);
     } finally {
-      yield* unclaim(os, claimed);
-      if (above !== undefined) yield* os.close(above);
+      try {
+        yield* unclaim(os, claimed);
+      } finally {
+        if (above !== undefined) yield* os.close(above);
+      }
+    }
+  }
+
+  /** The one step; after an error, a look shows whether it took place. */
+  *#step(step: Steps<void>, stat: Stat): Steps<void> {
+    const path = this.#path;
+    const os = this.#os;
+    try {
+      yield* withOutcome(step, function* () {
+        const now = yield* lstatUncached(os, path);
+        return now !== undefined && sameFile(now, stat) ? "unchanged" : "replaced";
+      });
+      this.outcome = "replaced";
+    } catch (error) {
+      this.outcome = outcomeOf(error);
+      throw error;
     }
   }
 

@@ -143,7 +143,7 @@ export class DirStage {
 
   /** The path for an error that names none. */
   protected get pathOfErrors(): string {
-    return this.#paths?.staging ?? this.#target?.path ?? this.given;
+    return this.#isMade ? this.#paths!.staging : this.#target?.path ?? this.given;
   }
 
   /** Writes one entry, unless `writeOnce` protects the existing one. */

@@ -56,8 +56,14 @@ export class DirReplacement extends DirStage implements Stage<PersistResult> {
     return { swap, durable: syncs ? undefined : false };
   }
 
-  *#replaceInPlace({ carry, target }: SealedDir): Steps<Swapped> {
-    const { durable, left } = yield* persistInPlace(this.os, carry, target.stat!, this.settings);
+  *#replaceInPlace({ carry, target, paths }: SealedDir): Steps<Swapped> {
+    const { durable, left } = yield* persistInPlace(
+      this.os,
+      carry,
+      target.stat!,
+      paths,
+      this.settings,
+    );
     if (left !== undefined) {
       this.warnings.push(`${JSON.stringify(left)} could not be removed: a cleanup tries again`);
     }

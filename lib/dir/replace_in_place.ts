@@ -11,6 +11,7 @@ import type { Steps } from "../core/steps.ts";
 import type { Entry, Os, Stat } from "../os/port.ts";
 import { makeClaimed, unclaim } from "../fs/claim.ts";
 import { refuseNonUtf8 } from "../fs/copy_tree.ts";
+import type { SwapPaths } from "../fs/swap.ts";
 import { trashClaimed } from "../fs/trash.ts";
 import { commitAll } from "../journal/commit.ts";
 import type { PendingChange } from "../journal/record.ts";
@@ -21,14 +22,15 @@ import type { DirSettings } from "./dir_options.ts";
 const STAGE = "0";
 
 /**
- * Replaces in `carry.from` each entry that `carry.into` has, and removes entries that are no longer wanted. An
- * error carries its outcome. Returns whether the commit is known to survive a power cut, and a path that could
- * not be removed.
+ * Replaces in `carry.from` each entry that `carry.into` has, and removes entries that are no longer
+ * wanted. `paths.staging` is set to where the staged version is moved. An error carries its outcome.
+ * Returns whether the commit is known to survive a power cut, and a path that could not be removed.
  */
 export function* persistInPlace(
   os: Os,
   carry: CarryOver,
   before: Stat,
+  paths: SwapPaths,
   { mode, durability, signal }: DirSettings,
 ): Steps<{ durable: boolean; left: string | undefined }> {
   const { dir, name } = split(carry.from);
@@ -43,10 +45,13 @@ export function* persistInPlace(
   let durable: boolean;
   try {
     yield* os.rename(carry.into, inside(staged, STAGE));
+    paths.staging = staged;
     durable = yield* commitAll(os, { root: dir, staged, committed, changes, sync, signal });
   } catch (error) {
     const isStaged = outcomeOf(error) === "unchanged";
-    const left = isStaged ? yield* catchOsError(trashClaimed(os, dir, staged)) : undefined;
+    let left = isStaged ? yield* catchOsError(trashClaimed(os, dir, staged)) : undefined;
+    // Where it can't be renamed, it may still be possible to delete it.
+    if (left?.call === "rename") left = yield* catchOsError(os.removeTree(staged));
     yield* catchOsError(unclaim(os, claimed));
     throw left === undefined ? error : new CommitError(error, "unchanged", left.path ?? staged);
   }

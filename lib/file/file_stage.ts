@@ -198,7 +198,8 @@ export class FileStage {
 
   /** The same; returns the error if the temporary file could not be removed. */
   *#undo(): Steps<OsError | undefined> {
-    // The file is abandoned: an error of its close(2) does not matter.
+    if (this.#early.sync !== undefined) yield* waitFor(this.#early.sync.catch(() => {}));
+    // The file is abandoned: an error of its sync or of its close(2) does not matter.
     if (this.#file !== undefined) yield* catchOsError(this.#file.close());
     if (this.#dir !== undefined) yield* catchOsError(this.#closeDir(this.#dir));
     if (this.#comparison !== undefined) yield* catchOsError(this.#comparison.close());

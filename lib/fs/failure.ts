@@ -37,7 +37,7 @@ export function describeFailure(
 ): unknown {
   const { existed = false, path = target, outcome = outcomeOf(error) } = circumstances;
   let { leftover } = circumstances;
-  if (error instanceof CommitError) {
+  while (error instanceof CommitError) {
     leftover ??= error.leftover;
     error = error.cause;
   }

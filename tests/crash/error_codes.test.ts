@@ -28,9 +28,19 @@ const SOME = 20;
 /** Of the calls of an operation, this share fails with each error. */
 const SHARE = 0.3;
 
-/** Errors of one call, and of all from one on. */
-const ERRORS = ["ENOSPC", "EIO", "EMFILE", "EACCES", "EROFS", "EDQUOT"]
-  .flatMap((code) => [{ code, last: 0 }, { code, last: Infinity }]);
+/** Errors of one call, and of all or some from one on. */
+const ERRORS: { code: string; last: number; kind?: Kind }[] = [
+  ...["ENOSPC", "EIO", "EMFILE", "EACCES", "EROFS", "EDQUOT"]
+    .flatMap((code) => [{ code, last: 0 }, { code, last: Infinity }]),
+  { code: "EROFS", last: Infinity, kind: "changes" },
+  { code: "EIO", last: Infinity, kind: "made, then closes" },
+];
+
+/** Which calls fail from one on: all, those that change something (a read-only disk), or it and what closes. */
+type Kind = "all" | "changes" | "made, then closes";
+
+const CHANGES = ["create", "createWhole", "write", "rename", "link", "unlink", "symlink", "copy"]
+  .concat(["mkdir", "rmdir", "removeTree", "exchange", "chmod", "chown", "utime"]);
 
 /** A disk whose calls with these numbers fail, and how many there were. */
 function failing(
@@ -38,12 +48,21 @@ function failing(
   code: string,
   from: number,
   to: number,
+  kind: Kind = "all",
 ): { disk: { os: Os }; count: () => number } {
   let count = 0;
+  let isChange = false;
+  const concerns = (name: string): boolean => {
+    if (kind === "all") return true;
+    if (kind === "changes") return CHANGES.includes(name);
+    if (count === from) isChange = CHANGES.includes(name);
+    return isChange && (count === from || name === "close");
+  };
   const wrap = (name: string, call: (...args: unknown[]) => unknown) => (...args: unknown[]) => {
-    const fails = ++count >= from && count <= to;
+    const fails = ++count >= from && count <= to && concerns(name);
     // A close that fails has closed: close(2).
-    const answer = !fails || name === "close" ? call(...args) : undefined;
+    const isMade = name === "close" || kind === "made, then closes";
+    const answer = !fails || isMade ? call(...args) : undefined;
     if (!fails) return answer;
     throw new OsError(code, name, args.find((arg) => typeof arg === "string"));
   };
@@ -124,15 +143,19 @@ for (const [i, scenario] of all.entries()) {
   }, () => {
     const both = versions(scenario, copy(start));
     let failures = 0;
-    for (const { code, last } of ERRORS) {
+    for (const { code, last, kind } of ERRORS) {
+      // A removal is one call: whether it was made is all there is to say.
+      if (kind === "made, then closes" && !scenario.name.includes("removed")) continue;
       for (let k = 1, ended = false; !ended; k++) {
         if (!isLong && random() > SHARE) continue;
         const disk = new ModelDisk(copy(start));
-        const faulty = failing(disk, code, k, Math.max(k, last));
+        const faulty = failing(disk, code, k, Math.max(k, last), kind);
         const error = attempt(scenario.change(portOf(faulty.disk, scenario), "full"));
         ended = faulty.count() < k;
         if (error !== undefined) failures++;
-        const where = `${code} at call ${k}${last ? " and from then on" : ""}`;
+        const where = `${code} at call ${k}${last ? " and from then on" : ""} (${kind ?? "all"})`;
+        // No scenario has a source of its own: whatever failed is the system's.
+        if (error instanceof UntornError) assert(error.code !== "ERR_SOURCE", where);
         check(disk, scenario, both, error, where);
       }
     }

@@ -121,17 +121,19 @@ test(
 );
 
 test(
-  "a file that is given up waits for no early sync, whose error reaches nobody",
+  "a file that is given up waits for its early sync, whose error reaches nobody",
   inTemp(async (dir) => {
     const sync = Promise.withResolvers<void>();
     const broken = pieces((mib) => {
       if (mib === 80) throw new Error("no more");
     });
-    const early = (): Promise<void> => sync.promise;
+    const early = (): Promise<void> => {
+      setTimeout(() => sync.reject(new OsError("EIO", "fsync")), 50);
+      return sync.promise;
+    };
     const calls = await write(join(dir, "file"), asyncForm, early, { content: broken });
-    assertEquals([calls, readdirSync(dir)], [["early", "close", "ERR_SOURCE", "unchanged"], []]);
-    sync.reject(new OsError("EIO", "fsync"));
-    await new Promise<void>((resolve) => void setImmediate(resolve));
+    assertEquals(calls, ["early", "end", "close", "ERR_SOURCE", "unchanged"]);
+    assertEquals(readdirSync(dir), []);
   }),
 );
 
