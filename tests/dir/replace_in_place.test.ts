@@ -6,7 +6,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -38,23 +37,9 @@ import { assert, assertEquals, assertRejects } from "../helpers/assert.ts";
 import { asyncForm, drivers, failing, killAfter, watched } from "../helpers/ports.ts";
 import { isMine } from "../helpers/share.ts";
 import { inMemory, inTemp } from "../helpers/temp.ts";
+import { type Tree, tree } from "../helpers/tree.ts";
 
 const JOURNAL: DirOptions = { swap: "journal", durability: "none" };
-
-type Tree = Record<string, string>;
-
-/** What is in a directory: text by path. */
-function tree(dir: string, below = ""): Tree {
-  const found: Tree = {};
-  for (const name of readdirSync(join(dir, below)).sort()) {
-    const path = join(below, name);
-    const stat = lstatSync(join(dir, path));
-    if (stat.isDirectory()) Object.assign(found, { [path + "/"]: "" }, tree(dir, path));
-    else if (stat.isSymbolicLink()) found[path] = "-> " + readlinkSync(join(dir, path));
-    else found[path] = readFileSync(join(dir, path), "utf8");
-  }
-  return found;
-}
 
 function plant(x: string): void {
   rmSync(x, { recursive: true, force: true });

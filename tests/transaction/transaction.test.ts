@@ -3,11 +3,9 @@
 import {
   chmodSync,
   chownSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -60,6 +58,7 @@ import {
 } from "../helpers/runtime.ts";
 import { isLong, isMine } from "../helpers/share.ts";
 import { inMemory, inTemp } from "../helpers/temp.ts";
+import { type Tree, tree } from "../helpers/tree.ts";
 
 type Run = (
   root: string,
@@ -73,21 +72,6 @@ const forms: [string, Run][] = [
   // deno-lint-ignore require-await
   ["sync", async (root, change, options) => transactionSync(root, change, options)],
 ];
-
-type Tree = Record<string, string>;
-
-/** What is in a directory: text by path. */
-function tree(dir: string, below = ""): Tree {
-  const found: Tree = {};
-  for (const name of readdirSync(join(dir, below)).sort()) {
-    const path = join(below, name);
-    const stat = lstatSync(join(dir, path));
-    if (stat.isDirectory()) Object.assign(found, { [path + "/"]: "" }, tree(dir, path));
-    else if (stat.isSymbolicLink()) found[path] = "-> " + readlinkSync(join(dir, path));
-    else found[path] = readFileSync(join(dir, path), "utf8");
-  }
-  return found;
-}
 
 function plant(root: string): void {
   rmSync(root, { recursive: true, force: true });
